@@ -1,0 +1,341 @@
+//! One turn of a loop, without the running of it.
+//!
+//! The order is asyncio's: callbacks that were ready, then I/O events, then due timers; what these
+//! schedule runs in the next turn. The caller runs the items one by one between calls, so nothing
+//! here is borrowed while an item runs.
+
+use crate::event::{Event, Events};
+use crate::inbox::Handle;
+use crate::sys::Selector;
+use crate::timers::{Cancellable, Timers};
+use nalsil_observe::LoopBatch;
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+/// Turns that may pass without a look at the system while callbacks are ready: together with
+/// [`MAX_ITEMS`] and [`MAX_SECONDS`] the bound on how long I/O waits for callbacks that always
+/// schedule the next.
+const MAX_TURNS: u32 = 64;
+/// Items that may run without a look at the system.
+const MAX_ITEMS: usize = 512;
+/// Seconds that may pass without a look at the system.
+const MAX_SECONDS: f64 = 100e-6;
+/// The longest sleep that is asked of the system, in seconds: asyncio's bound of one day.
+const MAX_SLEEP: f64 = 24.0 * 3600.0;
+
+/// What to do before the next items are run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wait {
+    /// Run at once: callbacks are ready and the system was asked not long ago.
+    Skip,
+    /// Ask the system, without sleeping.
+    Poll,
+    /// Sleep until something happens, or for that long.
+    Park(Option<Duration>),
+}
+
+/// What only the loop's own thread touches.
+#[derive(Debug)]
+pub struct Core<T> {
+    ready: VecDeque<T>,
+    timers: Timers<T>,
+    /// Taken out while the thread waits, because others may then reach the rest of the core.
+    events: Option<Events>,
+    inbox_batch: Vec<T>,
+    discarded: Vec<T>,
+    turns_unpolled: u32,
+    items_unpolled: usize,
+    polled_at: f64,
+    counts: LoopBatch,
+}
+
+impl<T: Cancellable> Default for Core<T> {
+    fn default() -> Self {
+        Core {
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            events: Some(Events::default()),
+            inbox_batch: Vec::new(),
+            discarded: Vec::new(),
+            turns_unpolled: 0,
+            items_unpolled: 0,
+            polled_at: f64::NEG_INFINITY,
+            counts: LoopBatch::default(),
+        }
+    }
+}
+
+impl<T: Cancellable> Core<T> {
+    /// Schedules `item` for the next turn.
+    #[inline]
+    pub fn push(&mut self, item: T) {
+        self.ready.push_back(item);
+    }
+
+    /// Schedules `item` for second `when` of the monotonic clock.
+    #[inline]
+    pub fn push_timer(&mut self, when: f64, item: T) {
+        self.timers.insert(when, item);
+    }
+
+    /// See [`Timers::note_cancelled`].
+    #[must_use = "dropping an item may run code of the caller's; choose the place"]
+    pub fn note_cancelled(&mut self) -> Vec<T> {
+        self.timers.note_cancelled()
+    }
+
+    /// Decides what to do before the next turn. `now` reads the monotonic clock in seconds;
+    /// `stopping` means that the loop ends after this turn, so it must not sleep.
+    pub fn plan(&mut self, now: impl Fn() -> f64, stopping: bool) -> Wait {
+        if !self.ready.is_empty() || stopping {
+            let fresh = self.turns_unpolled < MAX_TURNS
+                && self.items_unpolled < MAX_ITEMS
+                && !stopping
+                && now() - self.polled_at < MAX_SECONDS;
+            return if fresh { Wait::Skip } else { Wait::Poll };
+        }
+        self.discard_cancelled_head();
+        match self.timers.earliest() {
+            None => Wait::Park(None),
+            Some(when) => {
+                let seconds = (when - now()).min(MAX_SLEEP);
+                if seconds <= 0.0 {
+                    Wait::Poll
+                } else {
+                    // Rounded up, so that the sleep does not end just before the timer is due.
+                    Wait::Park(Some(Duration::from_secs_f64(seconds) + Duration::from_nanos(1)))
+                }
+            }
+        }
+    }
+
+    fn discard_cancelled_head(&mut self) {
+        while let Some(item) = self.timers.pop_due(f64::NEG_INFINITY) {
+            self.discarded.push(item);
+        }
+    }
+
+    /// Items that nobody will run. The caller drops them where dropping is allowed.
+    pub fn take_discarded(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.discarded)
+    }
+
+    /// Takes the event buffer for a wait.
+    pub fn take_events(&mut self) -> Events {
+        self.events.take().unwrap_or_default()
+    }
+
+    /// Brings the event buffer back, with what the wait found, and queues it as `to_item` says.
+    pub fn finish_wait(&mut self, events: Events, slept: bool, to_item: impl Fn(Event) -> T) {
+        let before = self.ready.len();
+        self.ready.extend(events.iter().map(to_item));
+        self.counts.polls += 1;
+        self.counts.parks += u64::from(slept);
+        self.counts.events += (self.ready.len() - before) as u64;
+        self.events = Some(events);
+        self.turns_unpolled = 0;
+        self.items_unpolled = 0;
+        self.polled_at = f64::INFINITY; // `begin_turn` has the clock
+    }
+
+    /// Queues what is due at second `now` and returns how many items this turn runs.
+    pub fn begin_turn(&mut self, now: impl Fn() -> f64) -> usize {
+        self.counts.turns += 1;
+        self.turns_unpolled += 1;
+        let polled = self.polled_at == f64::INFINITY;
+        if polled || !self.timers.is_empty() {
+            let now = now();
+            if polled {
+                self.polled_at = now;
+            }
+            while let Some(item) = self.timers.pop_due(now) {
+                self.counts.timers += 1;
+                self.ready.push_back(item);
+            }
+        }
+        let items = self.ready.len();
+        self.items_unpolled += items;
+        self.counts.callbacks += items as u64;
+        items
+    }
+
+    /// Moves the inbox of `handle` behind what is ready.
+    pub fn take_inbox<W: crate::inbox::Unpark>(&mut self, handle: &Handle<T, W>) {
+        handle.take(&mut self.inbox_batch);
+        self.counts.inbox += self.inbox_batch.len() as u64;
+        self.ready.extend(self.inbox_batch.drain(..));
+    }
+
+    /// The next item of this turn.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T> {
+        self.ready.pop_front()
+    }
+
+    /// How many items are ready.
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many timers wait, cancelled ones included.
+    pub fn timers_len(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> &LoopBatch {
+        &self.counts
+    }
+
+    /// Every item that the core holds.
+    pub fn items(&self) -> impl Iterator<Item = &T> {
+        self.ready.iter().chain(self.timers.iter()).chain(&self.discarded).chain(&self.inbox_batch)
+    }
+
+    /// Takes every item out.
+    pub fn drain(&mut self) -> Vec<T> {
+        let mut items: Vec<T> = self.ready.drain(..).collect();
+        items.append(&mut self.timers.drain());
+        items.append(&mut self.discarded);
+        items.append(&mut self.inbox_batch);
+        items
+    }
+}
+
+/// Waits as `wait` says; `Skip` is not a wait. An interruption by a signal ends it early.
+///
+/// # Errors
+///
+/// What the system says; with a valid selector there is nothing it could say.
+pub fn wait(selector: &Selector, events: &mut Events, wait: Wait) -> io::Result<()> {
+    match wait {
+        Wait::Skip => Ok(()),
+        Wait::Poll => selector.wait(events, Some(Duration::ZERO)),
+        Wait::Park(timeout) => selector.wait(events, timeout),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::event::{Interest, Token};
+    use crate::inbox::Unpark;
+    use std::cell::Cell;
+
+    struct Silent;
+
+    impl Unpark for Silent {
+        fn unpark(&self) {}
+    }
+
+    impl Cancellable for i32 {
+        fn is_cancelled(&self) -> bool {
+            *self < 0
+        }
+    }
+
+    fn run(core: &mut Core<i32>, now: f64) -> Vec<i32> {
+        let count = core.begin_turn(|| now);
+        (0..count).filter_map(|_| core.pop()).collect()
+    }
+
+    #[test]
+    fn a_turn_runs_ready_then_timers_and_the_rest_next_turn() {
+        let mut core = Core::default();
+        core.push_timer(1.0, 10);
+        core.push(1);
+        core.push(2);
+        let count = core.begin_turn(|| 5.0);
+        assert_eq!(count, 3);
+        assert_eq!(core.pop(), Some(1));
+        core.push(3);
+        assert_eq!((core.pop(), core.pop()), (Some(2), Some(10)));
+        assert_eq!(run(&mut core, 5.0), [3]);
+    }
+
+    #[test]
+    fn events_come_between_ready_and_timers() {
+        let mut core = Core::default();
+        core.push_timer(1.0, 10);
+        core.push(1);
+        let mut events = core.take_events();
+        events.buffer.push_for_test(Event {
+            token: Token::from_bits(7),
+            ready: Interest::READABLE,
+        });
+        core.finish_wait(events, false, |event| 100 + i32::try_from(event.token.to_bits()).unwrap());
+        assert_eq!(run(&mut core, 5.0), [1, 107, 10]);
+    }
+
+    #[test]
+    fn an_empty_core_sleeps_until_the_next_timer() {
+        let mut core: Core<i32> = Core::default();
+        assert_eq!(core.plan(|| 0.0, false), Wait::Park(None));
+        core.push_timer(2.0, 1);
+        let Wait::Park(Some(sleep)) = core.plan(|| 0.5, false) else { panic!("no sleep") };
+        assert!(sleep >= Duration::from_millis(1500) && sleep < Duration::from_millis(1501));
+        assert_eq!(core.plan(|| 2.0, false), Wait::Poll);
+        assert_eq!(core.plan(|| 0.5, true), Wait::Poll, "a stopping loop does not sleep");
+    }
+
+    #[test]
+    fn a_cancelled_head_does_not_shorten_the_sleep() {
+        let mut core: Core<i32> = Core::default();
+        core.push_timer(1.0, -1);
+        core.push_timer(3.0, 1);
+        let Wait::Park(Some(sleep)) = core.plan(|| 0.0, false) else { panic!("no sleep") };
+        assert!(sleep >= Duration::from_secs(3));
+        assert_eq!(core.take_discarded(), [-1]);
+    }
+
+    #[test]
+    fn callbacks_that_always_schedule_the_next_do_not_starve_io() {
+        for seconds in [0.0, 50e-6] {
+            let mut core: Core<i32> = Core::default();
+            let clock = Cell::new(0.0);
+            core.push(1);
+            let mut unpolled = 0;
+            for _ in 0..10_000 {
+                match core.plan(|| clock.get(), false) {
+                    Wait::Skip => unpolled += 1,
+                    Wait::Poll => {
+                        unpolled = 0;
+                        let events = core.take_events();
+                        core.finish_wait(events, false, |_| 0);
+                    }
+                    Wait::Park(_) => panic!("work is ready"),
+                }
+                assert!(unpolled <= if seconds > 0.0 { 2 } else { MAX_TURNS });
+                run(&mut core, clock.get());
+                clock.set(clock.get() + seconds);
+                core.push(1);
+            }
+        }
+    }
+
+    #[test]
+    fn many_items_in_one_turn_lead_to_a_poll() {
+        let mut core: Core<i32> = Core::default();
+        let events = core.take_events();
+        core.finish_wait(events, false, |_| 0);
+        for _ in 0..MAX_ITEMS {
+            core.push(1);
+        }
+        assert_eq!(run(&mut core, 0.0).len(), MAX_ITEMS);
+        core.push(1);
+        assert_eq!(core.plan(|| 0.0, false), Wait::Poll);
+    }
+
+    #[test]
+    fn the_inbox_goes_behind_what_is_ready() {
+        let handle = Handle::new(Silent);
+        let mut core = Core::default();
+        handle.push(3);
+        handle.push(4);
+        core.push(1);
+        core.take_inbox(&handle);
+        assert_eq!(run(&mut core, 0.0), [1, 3, 4]);
+        assert_eq!(core.counts().inbox, 2);
+    }
+}

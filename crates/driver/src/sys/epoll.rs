@@ -1,0 +1,367 @@
+//! Linux: epoll and eventfd.
+
+use super::check;
+use crate::event::{Event, Events, Interest, Token, Trigger};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The number under which the wake-up is registered; no slab gives it out.
+pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
+
+/// Whether `epoll_pwait2` (Linux 5.11) is known to be missing or forbidden.
+static MILLISECONDS_ONLY: AtomicBool = AtomicBool::new(false);
+
+/// An epoll instance.
+#[derive(Debug)]
+pub struct Selector {
+    epoll: OwnedFd,
+}
+
+/// An eventfd that ends a wait.
+#[derive(Debug)]
+pub struct Wake {
+    eventfd: OwnedFd,
+}
+
+/// The reports of one `epoll_wait`.
+pub(crate) struct EventBuffer {
+    events: Vec<libc::epoll_event>,
+}
+
+impl std::fmt::Debug for EventBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventBuffer").field("len", &self.events.len()).finish()
+    }
+}
+
+impl EventBuffer {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        EventBuffer { events: Vec::with_capacity(capacity) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
+        self.events.iter().map(|event| Event {
+            token: Token::from_bits(event.u64),
+            ready: readiness(event.events),
+        })
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn push_for_test(&mut self, event: Event) {
+        let events = epoll_flags(event.ready, Trigger::Level);
+        self.events.push(libc::epoll_event { events, u64: event.token.to_bits() });
+    }
+}
+
+fn readiness(flags: u32) -> Interest {
+    const READ: u32 = (libc::EPOLLIN | libc::EPOLLPRI) as u32;
+    const WRITE: u32 = libc::EPOLLOUT as u32;
+    const FAILED: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+    let readable = if flags & (READ | FAILED) == 0 { Interest::NONE } else { Interest::READABLE };
+    let writable = if flags & (WRITE | FAILED) == 0 { Interest::NONE } else { Interest::WRITABLE };
+    readable | writable
+}
+
+fn epoll_flags(interest: Interest, trigger: Trigger) -> u32 {
+    let mut flags = match trigger {
+        Trigger::Level => 0,
+        Trigger::Once => libc::EPOLLONESHOT as u32,
+        Trigger::Edge => libc::EPOLLET as u32,
+    };
+    if interest.is_readable() {
+        flags |= libc::EPOLLIN as u32;
+    }
+    if interest.is_writable() {
+        flags |= libc::EPOLLOUT as u32;
+    }
+    flags
+}
+
+impl Selector {
+    /// A selector that reports nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the system has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no pointers; the descriptor is new and owned by nobody else.
+        let epoll = unsafe {
+            let fd = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(Selector { epoll })
+    }
+
+    fn control(&self, operation: i32, fd: RawFd, mut event: libc::epoll_event) -> io::Result<()> {
+        // SAFETY: the pointer is to a local that the call only reads.
+        check(unsafe {
+            libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event)
+        })?;
+        Ok(())
+    }
+
+    /// Reports `interest` in `fd` under `token` from now on, in place of what was registered.
+    /// `known` says whether the descriptor is believed to be registered: a hint that saves a
+    /// system call when it is right.
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` for regular files and directories, which are always ready; `EBADF` for
+    /// a number that is no open descriptor; others when the system has no memory left.
+    pub fn register(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        trigger: Trigger,
+        known: bool,
+    ) -> io::Result<()> {
+        self.set(fd, token.to_bits(), epoll_flags(interest, trigger), known)
+    }
+
+    fn set(&self, fd: RawFd, number: u64, flags: u32, known: bool) -> io::Result<()> {
+        let event = libc::epoll_event { events: flags, u64: number };
+        let (first, wrong, second) = if known {
+            (libc::EPOLL_CTL_MOD, libc::ENOENT, libc::EPOLL_CTL_ADD)
+        } else {
+            (libc::EPOLL_CTL_ADD, libc::EEXIST, libc::EPOLL_CTL_MOD)
+        };
+        match self.control(first, fd, event) {
+            Err(error) if error.raw_os_error() == Some(wrong) => self.control(second, fd, event),
+            other => other,
+        }
+    }
+
+    /// Reports `wake` from now on. Edge-triggered, so its counter never needs to be read.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no memory left.
+    pub fn register_wake(&self, wake: &Wake) -> io::Result<()> {
+        let flags = epoll_flags(Interest::READABLE, Trigger::Edge);
+        self.set(wake.eventfd.as_raw_fd(), WAKE_TOKEN, flags, false)
+    }
+
+    /// Reports nothing of `fd` from now on. A descriptor that is not registered, or closed, is
+    /// none of anybody's business and no error.
+    pub fn deregister(&self, fd: RawFd) {
+        let event = libc::epoll_event { events: 0, u64: 0 };
+        // The only errors are those of a descriptor that is already gone.
+        let _: io::Result<()> = self.control(libc::EPOLL_CTL_DEL, fd, event);
+    }
+
+    /// Waits for events, for `timeout` at most (`None`: without end).
+    ///
+    /// # Errors
+    ///
+    /// None with a valid selector.
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        let buffer = &mut events.buffer.events;
+        buffer.clear();
+        let found = match self.wait_into(buffer, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            other => other?,
+        };
+        // SAFETY: the system has written that many events, and no more than the capacity.
+        unsafe { buffer.set_len(found) };
+        Ok(())
+    }
+
+    fn wait_into(
+        &self,
+        buffer: &mut Vec<libc::epoll_event>,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        let epoll = self.epoll.as_raw_fd();
+        let (pointer, room) = (buffer.as_mut_ptr(), buffer.capacity().min(i32::MAX as usize) as i32);
+        if let Some(timeout) = timeout.filter(|t| !t.is_zero()) {
+            if !MILLISECONDS_ONLY.load(Ordering::Relaxed) {
+                let limit = libc::timespec {
+                    tv_sec: timeout.as_secs() as libc::time_t,
+                    tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
+                };
+                // SAFETY: the buffer has `room` places, the time is a local, no signal mask.
+                let found = unsafe {
+                    libc::syscall(
+                        libc::SYS_epoll_pwait2,
+                        epoll,
+                        pointer,
+                        room,
+                        &raw const limit,
+                        std::ptr::null::<libc::sigset_t>(),
+                        0usize,
+                    )
+                };
+                match check(found as i32) {
+                    // Old kernels do not know the call, and sandboxes refuse what they do not know.
+                    Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                        MILLISECONDS_ONLY.store(true, Ordering::Relaxed);
+                    }
+                    other => return other.map(|n| n as usize),
+                }
+            }
+        }
+        let milliseconds = timeout.map_or(-1, |timeout| {
+            // Rounded up: a sleep that ends early would find its timer not due.
+            i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        });
+        // SAFETY: the buffer has `room` places.
+        check(unsafe { libc::epoll_wait(epoll, pointer, room, milliseconds) }).map(|n| n as usize)
+    }
+}
+
+impl AsRawFd for Selector {
+    fn as_raw_fd(&self) -> RawFd {
+        self.epoll.as_raw_fd()
+    }
+}
+
+impl Wake {
+    /// A wake-up that nothing has signalled.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the system has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no pointers; the descriptor is new and owned by nobody else.
+        let eventfd = unsafe {
+            let fd = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(Wake { eventfd })
+    }
+
+    /// Ends the present wait, or the next.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when 2⁶⁴ − 2 signals were never looked at.
+    pub fn signal(&self) -> io::Result<()> {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight bytes of a local.
+        let written = unsafe {
+            libc::write(self.eventfd.as_raw_fd(), one.as_ptr().cast(), one.len())
+        };
+        if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::slab::Slab;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    fn found(selector: &Selector, timeout: Duration) -> Vec<Event> {
+        let mut events = Events::default();
+        selector.wait(&mut events, Some(timeout)).unwrap();
+        events.iter().collect()
+    }
+
+    fn token() -> Token {
+        Slab::default().insert(())
+    }
+
+    #[test]
+    fn level_is_reported_until_it_is_consumed() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let selector = Selector::new().unwrap();
+        let fd = near.as_raw_fd();
+        selector.register(fd, token(), Interest::READABLE, Trigger::Level, false).unwrap();
+        assert!(found(&selector, Duration::ZERO).is_empty());
+        far.write_all(b"x").unwrap();
+        for _ in 0..3 {
+            assert_eq!(found(&selector, Duration::from_secs(5)).len(), 1);
+        }
+        near.read_exact(&mut [0]).unwrap();
+        assert!(found(&selector, Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn once_is_reported_once_until_armed_again() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let selector = Selector::new().unwrap();
+        far.write_all(b"x").unwrap();
+        for known in [false, true, true] {
+            let fd = near.as_raw_fd();
+            selector.register(fd, token(), Interest::READABLE, Trigger::Once, known).unwrap();
+            assert_eq!(found(&selector, Duration::from_secs(5)).len(), 1);
+            assert!(found(&selector, Duration::ZERO).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_wrong_hint_does_no_harm() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let selector = Selector::new().unwrap();
+        far.write_all(b"x").unwrap();
+        for known in [true, false, true, false] {
+            let fd = near.as_raw_fd();
+            selector.register(fd, token(), Interest::READABLE, Trigger::Level, known).unwrap();
+            assert_eq!(found(&selector, Duration::from_secs(5)).len(), 1);
+        }
+        selector.deregister(near.as_raw_fd());
+        selector.deregister(near.as_raw_fd());
+        assert!(found(&selector, Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn a_refused_connection_is_readable_and_writable() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let selector = Selector::new().unwrap();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        selector.register(stream.as_raw_fd(), token(), both, Trigger::Level, false).unwrap();
+        crate::sys::net::reset_on_close(peer.as_raw_fd()).unwrap();
+        drop(peer);
+        let events = found(&selector, Duration::from_secs(5));
+        assert_eq!(events[0].ready, both);
+    }
+
+    #[test]
+    fn a_file_is_refused_and_a_closed_number_too() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let selector = Selector::new().unwrap();
+        let fd = file.as_raw_fd();
+        let error = selector.register(fd, token(), Interest::READABLE, Trigger::Level, false);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        let error = selector.register(-1, token(), Interest::READABLE, Trigger::Level, false);
+        assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_wake_ends_the_present_wait_and_the_next() {
+        let selector = Selector::new().unwrap();
+        let wake = Arc::new(Wake::new().unwrap());
+        selector.register_wake(&wake).unwrap();
+        wake.signal().unwrap();
+        assert!(found(&selector, Duration::from_secs(60)).is_empty(), "not shown as an event");
+        let other = Arc::clone(&wake);
+        let thread = std::thread::spawn(move || other.signal().unwrap());
+        let mut events = Events::default();
+        selector.wait(&mut events, None).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_wait_is_not_shorter_than_asked() {
+        let selector = Selector::new().unwrap();
+        for milliseconds_only in [false, true] {
+            MILLISECONDS_ONLY.store(milliseconds_only, Ordering::Relaxed);
+            for microseconds in [1, 90, 700, 1_300] {
+                let asked = Duration::from_micros(microseconds);
+                let start = Instant::now();
+                found(&selector, asked);
+                assert!(start.elapsed() >= asked);
+            }
+        }
+        MILLISECONDS_ONLY.store(false, Ordering::Relaxed);
+    }
+}

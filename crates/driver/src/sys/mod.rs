@@ -1,0 +1,30 @@
+//! The system, behind one door: the only place of this crate with system calls and `unsafe`.
+//!
+//! The contract, which a second system must keep:
+//!
+//! - [`Selector::register`] adds a descriptor or replaces what is known of it, whether or not the
+//!   system still knows it. A descriptor number may have been closed and given out again behind
+//!   our back; no call here may fail or miss events because of that.
+//! - [`Selector::wait`] returns early on a signal, without an error. It sleeps at least as long
+//!   as asked otherwise, and reports a [`Wake`] that was signalled before or during the wait.
+//! - Descriptors are made close-on-exec and, sockets, non-blocking.
+//! - The calls of [`net`] never block, whatever the mode of the descriptor.
+#![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
+
+#[cfg(target_os = "linux")]
+mod epoll;
+pub mod net;
+pub mod time;
+
+#[cfg(target_os = "linux")]
+pub use epoll::{Selector, Wake};
+#[cfg(target_os = "linux")]
+pub(crate) use epoll::{EventBuffer, WAKE_TOKEN};
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("this system has no selector yet; add a file beside `sys/epoll.rs`");
+
+/// A result of a system call that returns −1 on failure.
+pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
+    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
+}
