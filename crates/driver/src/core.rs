@@ -6,11 +6,9 @@
 
 use crate::event::{Event, Events};
 use crate::inbox::Handle;
-use crate::sys::Selector;
 use crate::timers::{Cancellable, Timers};
 use nalsil_observe::LoopBatch;
 use std::collections::VecDeque;
-use std::io;
 use std::time::Duration;
 
 /// Turns that may pass without a look at the system while callbacks are ready: together with
@@ -46,7 +44,8 @@ pub struct Core<T> {
     discarded: Vec<T>,
     turns_unpolled: u32,
     items_unpolled: usize,
-    polled_at: f64,
+    /// Second of the last look, unless it was just now and nobody has read the clock since.
+    polled_at: Option<f64>,
     counts: LoopBatch,
 }
 
@@ -60,7 +59,7 @@ impl<T: Cancellable> Default for Core<T> {
             discarded: Vec::new(),
             turns_unpolled: 0,
             items_unpolled: 0,
-            polled_at: f64::NEG_INFINITY,
+            polled_at: Some(f64::NEG_INFINITY),
             counts: LoopBatch::default(),
         }
     }
@@ -92,7 +91,7 @@ impl<T: Cancellable> Core<T> {
             let fresh = self.turns_unpolled < MAX_TURNS
                 && self.items_unpolled < MAX_ITEMS
                 && !stopping
-                && now() - self.polled_at < MAX_SECONDS;
+                && self.polled_at.is_none_or(|polled| now() - polled < MAX_SECONDS);
             return if fresh { Wait::Skip } else { Wait::Poll };
         }
         self.discard_cancelled_head();
@@ -136,19 +135,16 @@ impl<T: Cancellable> Core<T> {
         self.events = Some(events);
         self.turns_unpolled = 0;
         self.items_unpolled = 0;
-        self.polled_at = f64::INFINITY; // `begin_turn` has the clock
+        self.polled_at = None;
     }
 
     /// Queues what is due at second `now` and returns how many items this turn runs.
     pub fn begin_turn(&mut self, now: impl Fn() -> f64) -> usize {
         self.counts.turns += 1;
         self.turns_unpolled += 1;
-        let polled = self.polled_at == f64::INFINITY;
-        if polled || !self.timers.is_empty() {
+        if self.polled_at.is_none() || !self.timers.is_empty() {
             let now = now();
-            if polled {
-                self.polled_at = now;
-            }
+            self.polled_at.get_or_insert(now);
             while let Some(item) = self.timers.pop_due(now) {
                 self.counts.timers += 1;
                 self.ready.push_back(item);
@@ -200,19 +196,6 @@ impl<T: Cancellable> Core<T> {
         items.append(&mut self.discarded);
         items.append(&mut self.inbox_batch);
         items
-    }
-}
-
-/// Waits as `wait` says; `Skip` is not a wait. An interruption by a signal ends it early.
-///
-/// # Errors
-///
-/// What the system says; with a valid selector there is nothing it could say.
-pub fn wait(selector: &Selector, events: &mut Events, wait: Wait) -> io::Result<()> {
-    match wait {
-        Wait::Skip => Ok(()),
-        Wait::Poll => selector.wait(events, Some(Duration::ZERO)),
-        Wait::Park(timeout) => selector.wait(events, timeout),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Linux: epoll and eventfd.
 
 use super::check;
+use crate::core::Wait;
 use crate::event::{Event, Events, Interest, Token, Trigger};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -150,6 +151,19 @@ impl Selector {
         let event = libc::epoll_event { events: 0, u64: 0 };
         // The only errors are those of a descriptor that is already gone.
         let _: io::Result<()> = self.control(libc::EPOLL_CTL_DEL, fd, event);
+    }
+
+    /// [`Selector::wait`] as a plan of [`crate::Core::plan`] says; `Skip` asks nothing.
+    ///
+    /// # Errors
+    ///
+    /// None with a valid selector.
+    pub fn wait_for(&self, events: &mut Events, wait: Wait) -> io::Result<()> {
+        match wait {
+            Wait::Skip => Ok(()),
+            Wait::Poll => self.wait(events, Some(Duration::ZERO)),
+            Wait::Park(timeout) => self.wait(events, timeout),
+        }
     }
 
     /// Waits for events, for `timeout` at most (`None`: without end).

@@ -9,6 +9,9 @@ use std::os::fd::RawFd;
 /// The most buffers that one [`send_vectored`] takes; more wait for the next call.
 pub const MAX_BUFFERS: usize = 64;
 
+/// The number of the error that says "not now".
+pub const WOULD_BLOCK: i32 = libc::EWOULDBLOCK;
+
 /// An address of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {

@@ -1,0 +1,283 @@
+"""From measurements to a report: medians, spreads, ratios, and who is behind whom.
+
+`python benches/report.py RESULTS.json` prints the report of an earlier run again.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from loops import SUBJECT
+from measure import Measurement
+from rows import ROWS
+
+CLIENT_BOUND = 0.9
+"""From this part of its processor's time on, the client decides the throughput."""
+
+YARDSTICKS = ("asyncio", "uvloop")
+
+LEGEND = f"""\
+Each number is the median of the rounds, ± half the distance from the smallest to the largest.
+`x` is the ratio to asyncio's median, written so that more than 1 is better than asyncio, in
+throughput as in CPU time. The best of a row is **bold**. `†`: the client was busy for more than
+{CLIENT_BOUND:.0%} of the time, so the throughput says more about the client than about the loop.
+CPU time is that of the whole process that runs the loop, all its threads included. In the column
+"behind", `~` stands before a loop whose rounds overlap with those of {SUBJECT}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One way to look at a measurement; `sign` is 1 where more is better, -1 where less is."""
+
+    title: str
+    sign: int
+    value: Callable[[Measurement], float]
+    show: Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The rounds of one row and one loop, in one measure."""
+
+    middle: float
+    low: float
+    high: float
+
+    def overlaps(self, other: "Figure") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+    @property
+    def spread(self) -> float:
+        return (self.high - self.low) / 2 / self.middle
+
+
+def per_second(value: float) -> str:
+    """Operations per second with three digits that count."""
+    for limit, divisor, suffix in ((1e6, 1e6, " M"), (1e3, 1e3, " k")):
+        if value >= limit * 0.9995:
+            return three_digits(value / divisor) + suffix
+    return three_digits(value)
+
+
+def three_digits(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:.0f}"
+    if value >= 9.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}"
+
+
+MEASURES = (
+    Measure("throughput, operations per second", 1, lambda taken: taken.per_second, per_second),
+    Measure("CPU, µs per operation", -1, lambda taken: taken.cpu_microseconds, three_digits),
+)
+
+
+class Results:
+    """The measurements of a run by row and loop, with what is known of the run."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+        self.loops: list[str] = data["loops"]
+        self.by_cell: dict[tuple[str, str], list[Measurement]] = {}
+        for item in data["measurements"]:
+            taken = Measurement(**item)
+            self.by_cell.setdefault((taken.row, taken.loop), []).append(taken)
+        measured = {row for row, _ in self.by_cell}
+        self.rows = [row for row in ROWS if row.name in measured]
+        self.peers = [loop for loop in self.loops if loop != SUBJECT]
+
+    def good(self, row: str, loop: str) -> list[Measurement]:
+        return [taken for taken in self.by_cell.get((row, loop), []) if taken.error is None]
+
+    def errors(self, row: str, loop: str) -> list[str]:
+        return [taken.error for taken in self.by_cell.get((row, loop), []) if taken.error]
+
+    def figure(self, row: str, loop: str, measure: Measure) -> Figure | None:
+        """`None` where no round went well."""
+        values = [measure.value(taken) for taken in self.good(row, loop)]
+        return Figure(median(values), min(values), max(values)) if values else None
+
+    def ratio(self, row: str, loop: str, base: str, measure: Measure) -> float | None:
+        """How many times better `loop` is than `base`; `None` where one of them has no number."""
+        ours, theirs = self.figure(row, loop, measure), self.figure(row, base, measure)
+        if not ours or not theirs:
+            return None
+        ratio: float = (ours.middle / theirs.middle) ** measure.sign
+        return ratio
+
+    def client_bound(self, row: str, loop: str) -> bool:
+        busy = [taken.client_busy for taken in self.good(row, loop) if taken.client_busy]
+        return bool(busy) and median(busy) > CLIENT_BOUND
+
+    def better(self, row: str, measure: Measure) -> list[str]:
+        """The peers whose median is better than the subject's."""
+        ratios = {peer: self.ratio(row, SUBJECT, peer, measure) for peer in self.peers}
+        return [peer for peer, ratio in ratios.items() if ratio is not None and ratio < 1]
+
+    def failed(self, row: str, loop: str) -> bool:
+        """Whether no round went well, though some were tried."""
+        return bool(self.errors(row, loop)) and not self.good(row, loop)
+
+    def within_spread(self, row: str, peer: str, measure: Measure) -> bool:
+        """Whether the rounds of the subject and of `peer` overlap."""
+        ours, theirs = self.figure(row, SUBJECT, measure), self.figure(row, peer, measure)
+        return bool(ours and theirs and ours.overlaps(theirs))
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up in plain text too."""
+    body = [list(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    ruler = ["-" * width for width in widths]
+    lined_up = (map(str.ljust, line, widths) for line in (head, ruler, *body))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lined_up)
+
+
+def render(data: dict[str, Any], *, details: bool = True) -> str:
+    """The whole report in Markdown; without `details` the table of every number is left out."""
+    results = Results(data)
+    parts = ["# Event loops side by side", circumstances(data), LEGEND, *summary(results)]
+    for name in dict.fromkeys(row.table for row in results.rows):
+        parts.append(f"## {name}")
+        # A client has its share in the throughput, so there the CPU time comes first.
+        for measure in MEASURES if name == "micro" else reversed(MEASURES):
+            parts += [f"### {name}: {measure.title}", overview(results, name, measure)]
+    parts += failures(results)
+    if details:
+        parts += ["## Every number", every_number(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def circumstances(data: dict[str, Any]) -> str:
+    facts = {"date": data["date"], **data["machine"], **data["settings"]}
+    facts["versions"] = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
+    for name, reason in data["left_out"].items():
+        facts[f"without {name}"] = reason
+    return table(("", ""), ((key, str(value)) for key, value in facts.items()))
+
+
+def summary(results: Results) -> list[str]:
+    """How often the subject is ahead of each peer, and every row in which it is not."""
+    if SUBJECT not in results.loops:
+        return []
+    counts = [
+        (peer, *(score(results, peer, measure) for measure in MEASURES)) for peer in results.peers
+    ]
+    head = ("against", *(f"rows ahead: {measure.title}" for measure in MEASURES))
+    parts = [f"## {SUBJECT} against the others", table(head, counts)]
+    behind = list(behind_lines(results))
+    if not behind:
+        return [*parts, f"{SUBJECT} is behind nobody in any row."]
+    columns = ("row", "measure", "behind", "ratio", "the rounds of both")
+    return [*parts, f"### Where {SUBJECT} is behind", table(columns, behind)]
+
+
+def score(results: Results, peer: str, measure: Measure) -> str:
+    """`AHEAD of COMPARED`, counting as behind each row that fails on the subject alone."""
+    compared = [row.name for row in results.rows if results.figure(row.name, peer, measure)]
+    ahead = [name for name in compared if (results.ratio(name, SUBJECT, peer, measure) or 0.0) >= 1]
+    return f"{len(ahead)} of {len(compared)}"
+
+
+def behind_lines(results: Results) -> Iterator[tuple[str, ...]]:
+    for row in (row.name for row in results.rows):
+        if results.failed(row, SUBJECT):
+            yield row, "all", "everybody", "", f"{SUBJECT} failed"
+        for measure in MEASURES:
+            for peer in results.better(row, measure):
+                ratio = show_ratio(results.ratio(row, SUBJECT, peer, measure))
+                overlap = results.within_spread(row, peer, measure)
+                yield row, measure.title, peer, ratio, "overlap" if overlap else "lie apart"
+
+
+def overview(results: Results, table_name: str, measure: Measure) -> str:
+    """A line per row, a column per loop, and where the subject stands."""
+    ours = SUBJECT in results.loops
+    bases = [base for base in YARDSTICKS if base in results.peers] if ours else []
+    head = ["row", *results.loops, *(f"{SUBJECT} / {base}" for base in bases)]
+    lines = []
+    for row in (row.name for row in results.rows if row.table == table_name):
+        line = [row.partition("/")[2], *cells(results, row, measure)]
+        line += [show_ratio(results.ratio(row, SUBJECT, base, measure)) for base in bases]
+        if ours:
+            line.append(behind_whom(results, row, measure))
+        lines.append(line)
+    return table([*head, "behind"] if ours else head, lines)
+
+
+def cells(results: Results, row: str, measure: Measure) -> Iterator[str]:
+    figures = {loop: results.figure(row, loop, measure) for loop in results.loops}
+    middles = [figure.middle * measure.sign for figure in figures.values() if figure]
+    for loop, figure in figures.items():
+        if figure is None:
+            yield "failed" if results.errors(row, loop) else ""
+            continue
+        text = measure.show(figure.middle)
+        if figure.middle * measure.sign == max(middles):
+            text = f"**{text}**"
+        ratio = results.ratio(row, loop, "asyncio", measure)
+        marks = [text, f"±{figure.spread:.0%}"]
+        if loop != "asyncio" and ratio is not None:
+            marks.append(f"{ratio:.2f}x")
+        if measure.sign > 0 and results.client_bound(row, loop):
+            marks.append("†")
+        if failed := results.errors(row, loop):
+            marks.append(f"({len(failed)} failed)")
+        yield " ".join(marks)
+
+
+def behind_whom(results: Results, row: str, measure: Measure) -> str:
+    """The peers that are better; `~` before those whose rounds overlap with the subject's."""
+    if results.failed(row, SUBJECT):
+        return "failed"
+    return ", ".join(
+        f"{'~' if results.within_spread(row, peer, measure) else ''}{peer}"
+        for peer in results.better(row, measure)
+    )
+
+
+def show_ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"
+
+
+def failures(results: Results) -> list[str]:
+    lines = [
+        (row, loop, f"{len(errors)} of {len(rounds)}", errors[-1].replace("|", "\\|"))
+        for (row, loop), rounds in results.by_cell.items()
+        if (errors := results.errors(row, loop))
+    ]
+    if not lines:
+        return []
+    return ["## Failures", table(("row", "loop", "rounds", "the last one"), lines)]
+
+
+def every_number(results: Results) -> str:
+    head = ["row", "loop", "rounds"]
+    for unit in ("per s", "CPU µs"):
+        head += [f"{unit}: median", "min", "max", *(f"x {base}" for base in YARDSTICKS)]
+    lines = []
+    for row in (row.name for row in results.rows):
+        for loop in results.loops:
+            line = [row, loop, str(len(results.good(row, loop)))]
+            for measure in MEASURES:
+                line += numbers(results, row, loop, measure)
+            lines.append(line)
+    return table(head, lines)
+
+
+def numbers(results: Results, row: str, loop: str, measure: Measure) -> list[str]:
+    figure = results.figure(row, loop, measure)
+    if figure is None:
+        return [""] * (3 + len(YARDSTICKS))
+    shown = [measure.show(value) for value in (figure.middle, figure.low, figure.high)]
+    ratios = (results.ratio(row, loop, base, measure) for base in YARDSTICKS)
+    return [*shown, *map(show_ratio, ratios)]
+
+
+if __name__ == "__main__":
+    print(render(json.loads(Path(sys.argv[1]).read_text())))

@@ -1,0 +1,103 @@
+"""The table of what is measured: one `Row` per line of the report."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+KIB = 1024
+SIZES = {"1KB": KIB, "10KB": 10 * KIB, "100KB": 100 * KIB}
+CONNECTIONS = (1, 10, 100, 1_000)
+ECHO_SERVERS = ("protocol", "buffered", "streams", "sock")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the report.
+
+    `name` is what `--rows` matches, `work` the batch (micro) or the server (workloads) that runs,
+    `operation` what one operation is, `connections` how many the client holds open (0: the row
+    needs no client) and `size` the bytes of one message.
+    """
+
+    name: str
+    work: str
+    operation: str
+    connections: int = 0
+    size: int = 0
+    quick: bool = False
+
+    @property
+    def table(self) -> str:
+        """The report's table this row stands in."""
+        parts = self.name.split("/")
+        return "/".join(parts[:2]) if parts[0] == "echo" else parts[0]
+
+    @property
+    def client(self) -> str | None:
+        """The load generator's mode, or `None` for a row that runs in the loop's own process."""
+        group = self.name.split("/")[0]
+        return None if group == "micro" else group
+
+
+def _micro() -> Iterator[Row]:
+    operations = {
+        "call_soon": "a callback, scheduled in batches of 1,000",
+        "call_soon-3-args": "a callback with three arguments, scheduled in batches of 1,000",
+        "call_soon-chain": "a callback that schedules the next one",
+        "threadsafe-own-thread": "`call_soon_threadsafe` from the loop's thread",
+        "threadsafe-other-thread": "`call_soon_threadsafe` from another thread",
+        "timers-fired": "one of 20,000 timers, due 1 to 2 ms after it was scheduled",
+        "timers-cancelled": "a timer scheduled for 60 s later and cancelled at once",
+        "sleep-0": "`await asyncio.sleep(0)`",
+        "gather-sleep-0": "one of 1,000 `sleep(0)` in a `gather`",
+        "gather-20000-sleeps": "one of 20,000 `sleep(0.05)` in a `gather`",
+        "taskgroup": "one of 100 tasks that return at once, in a `TaskGroup`",
+        "queue": "an item through a `Queue` of 100 places",
+        "event-ping-pong": "a round trip between two tasks by two `Event`s",
+        "timeout": "`async with asyncio.timeout(60)` around a `sleep(0)`",
+    }
+    for work, operation in operations.items():
+        yield Row(f"micro/{work}", work, operation, quick=True)
+
+
+def _echo() -> Iterator[Row]:
+    quick = {("1KB", 1), ("1KB", 100), ("100KB", 100)}
+    for server in ECHO_SERVERS:
+        for label, size in SIZES.items():
+            for connections in CONNECTIONS:
+                yield Row(
+                    f"echo/{server}/{label}/{connections}",
+                    server,
+                    f"a message of {label} there and back",
+                    connections,
+                    size,
+                    quick=(label, connections) in quick,
+                )
+
+
+ROWS: tuple[Row, ...] = (
+    *_micro(),
+    *_echo(),
+    Row("connect/1-byte", "protocol", "connect, one byte there and back, close", 1, 1, quick=True),
+    Row("http/uvicorn/64", "uvicorn", "a GET with a 13-byte answer, kept alive", 64, 0, quick=True),
+)
+
+
+def select(patterns: list[str], *, quick: bool) -> list[Row]:
+    """The rows that any of `patterns` matches (all, if there are none), in the table's order.
+
+    A pattern is a shell pattern on the whole name (`echo/*/1KB/100`) or, without any of `*?[`,
+    a part of the name (`timers`).
+    """
+    return [
+        row
+        for row in ROWS
+        if (row.quick or not quick)
+        and (not patterns or any(_matches(row.name, pattern) for pattern in patterns))
+    ]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if any(sign in pattern for sign in "*?["):
+        return fnmatchcase(name, pattern)
+    return pattern in name

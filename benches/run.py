@@ -1,0 +1,222 @@
+"""Measure event loops side by side and write a report.
+
+Every row, loop and round runs in fresh processes. All loops take their turn at a row before the
+next row begins, another loop goes first every time, and a round covers all rows before the next
+round begins, so that a slow minute of the machine does not land on one loop.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import loops
+import machine
+import report
+from measure import Cores, Measurement, Timing, measure
+from rows import ROWS, Row, select
+
+FULL = Timing(warmup=0.1, seconds=0.35)
+QUICK = Timing(warmup=0.05, seconds=0.15)
+ROUNDS, QUICK_ROUNDS = 5, 3
+PATIENCE = 2
+"""A loop that failed so often at a row is not tried at it again."""
+
+RUNS = Path(__file__).parent / "runs"
+
+
+@dataclass
+class Run:
+    """What is asked for, and what has come out so far."""
+
+    rows: list[Row]
+    loops: list[str]
+    rounds: int
+    timing: Timing
+    cores: Cores
+    left_out: dict[str, str]
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def plan(self) -> Iterator[tuple[int, Row, str]]:
+        """Round, row and loop, in the order of the turns."""
+        for number in range(self.rounds):
+            for position, row in enumerate(self.rows):
+                first = (number + position) % len(self.loops)
+                for loop in self.loops[first:] + self.loops[:first]:
+                    yield number, row, loop
+
+    def given_up(self, row: Row, loop: str) -> bool:
+        failed = [
+            taken
+            for taken in self.measurements
+            if taken.row == row.name and taken.loop == loop and taken.error
+        ]
+        return len(failed) >= PATIENCE
+
+    def measure(self) -> None:
+        """Take all measurements, with a line of progress for each."""
+        total = len(self.rows) * len(self.loops) * self.rounds
+        started = time.monotonic()
+        for done, (number, row, loop) in enumerate(self.plan(), start=1):
+            if self.given_up(row, loop):
+                continue
+            taken = measure(row, loop, number, self.timing, self.cores)
+            self.measurements.append(taken)
+            left = (time.monotonic() - started) / done * (total - done)
+            print(
+                f"[{done:>{len(str(total))}}/{total}, {clock(left)} left]"
+                f" round {number + 1}  {row.name:<29} {loop:<8} {outcome(taken)}",
+                flush=True,
+            )
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def outcome(taken: Measurement) -> str:
+    if taken.error:
+        return f"failed: {taken.error}"
+    rate = report.per_second(taken.per_second)
+    return f"{rate:>7}/s {report.three_digits(taken.cpu_microseconds):>7} µs CPU"
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benches/run.py", description="Measure event loops side by side."
+    )
+    parser.add_argument(
+        "--rows",
+        metavar="PATTERN",
+        help="only rows that match: shell patterns or parts of names, separated by commas",
+    )
+    parser.add_argument(
+        "--loops",
+        metavar="NAMES",
+        help=f"separated by commas; all that are installed of {', '.join(loops.LOOPS)}",
+    )
+    parser.add_argument("--rounds", type=int, help=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, shorter measurements")
+    parser.add_argument("--no-pin", action="store_true", help="do not keep processes on one core")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="default: runs/<date>-<machine> beside this file"
+    )
+    parser.add_argument("--list", action="store_true", help="print the rows and end")
+    options = parser.parse_args(given)
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("`--rounds` must be 1 or more")
+    return options
+
+
+def usable_loops(asked: str | None) -> tuple[list[str], dict[str, str]]:
+    """The loops to measure and, for those left out, why. A loop asked for by name must work."""
+    names = asked.split(",") if asked else list(loops.LOOPS)
+    left_out: dict[str, str] = {}
+    for name in names:
+        if name not in loops.LOOPS:
+            sys.exit(f"no loop is called `{name}`\nhint: one of {', '.join(loops.LOOPS)}")
+        reason = loops.probe(name)
+        if reason and asked:
+            hint = f"hint: install it into this interpreter, or leave `{name}` out of `--loops`"
+            sys.exit(f"cannot use `{name}`: {reason}\n{hint}")
+        if reason:
+            left_out[name] = reason
+            print(f"without {name}: {reason}")
+    return [name for name in names if name not in left_out], left_out
+
+
+def folder(asked: Path | None, *, whole: bool) -> Path:
+    """Where to write. A whole run never overwrites another; a part overwrites the part before."""
+    if asked:
+        return asked
+    name = f"{datetime.now(UTC):%Y-%m-%d}-{machine.short_name()}"
+    if not whole:
+        return RUNS / f"{name}-part"
+    again = 1
+    while (RUNS / (name if again == 1 else f"{name}-{again}")).exists():
+        again += 1
+    return RUNS / (name if again == 1 else f"{name}-{again}")
+
+
+def prepare(options: argparse.Namespace) -> Run:
+    rows = select(options.rows.split(",") if options.rows else [], quick=options.quick)
+    if not rows:
+        sys.exit(f"no row matches `{options.rows}`\nhint: `--list` prints the names")
+    names, left_out = usable_loops(options.loops)
+    if not {"uvicorn", "httptools"} <= machine.versions().keys():
+        rows = [row for row in rows if row.client != "http"]
+        left_out["http"] = "uvicorn and httptools are not both installed"
+    return Run(
+        rows=rows,
+        loops=names,
+        rounds=options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
+        timing=QUICK if options.quick else FULL,
+        cores=Cores() if options.no_pin else Cores.apart(),
+        left_out=left_out,
+    )
+
+
+def results(run: Run, circumstances: dict[str, str]) -> dict[str, Any]:
+    """All that `results.json` holds."""
+    pinned = f"server on core {run.cores.server}, client on core {run.cores.client}"
+    settings = {
+        "rounds": run.rounds,
+        "each measurement": f"{run.timing.seconds} s after {run.timing.warmup} s of warm-up",
+        "processes": pinned if run.cores.server >= 0 else "on any core",
+        "garbage collector": "on; what existed before the measurement is frozen",
+    }
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "machine": machine.facts() | circumstances,
+        "versions": {name: loops.version(name) for name in run.loops} | machine.versions(),
+        "settings": settings,
+        "loops": run.loops,
+        "left_out": run.left_out,
+        "measurements": [taken.to_json() for taken in run.measurements],
+    }
+
+
+def observed(run: Run) -> dict[str, str]:
+    """Measure, and tell how busy the machine was with other things meanwhile."""
+    load, busy, own = machine.load(), machine.busy_seconds(), machine.own_seconds()
+    started = time.monotonic()
+    try:
+        run.measure()
+    except KeyboardInterrupt:
+        print("stopped: what has been measured is written", file=sys.stderr)
+    others = machine.busy_seconds() - busy - (machine.own_seconds() - own)
+    elapsed = time.monotonic() - started
+    return {
+        "time taken": f"{clock(elapsed)} min",
+        "load average": f"{load} before, {machine.load()} after",
+        "other programs": f"took {max(0.0, others / elapsed):.2f} cores on average",
+    }
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    options = arguments(given)
+    if options.list:
+        print(report.table(("row", "one operation"), ((row.name, row.operation) for row in ROWS)))
+        return
+    run = prepare(options)
+    out = folder(options.out, whole=not (options.quick or options.rows))
+    data = results(run, observed(run))
+    if not run.measurements:
+        sys.exit("nothing was measured")
+    text = json.dumps(data, indent=1)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(text + "\n")
+    (out / "report.md").write_text(report.render(data))
+    if options.json:
+        options.json.write_text(text + "\n")
+    print(f"\n{report.render(data, details=False)}\nwritten to {out}")
+
+
+if __name__ == "__main__":
+    main()

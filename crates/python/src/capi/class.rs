@@ -1,0 +1,456 @@
+//! Classes in Rust that derive from classes in Python.
+//!
+//! `asyncio.Handle` and `asyncio.Transport` are Python classes; programs ask with `isinstance`
+//! whether they hold one. A class here has such a base and keeps its own body, a Rust structure,
+//! behind the base's fields.
+
+use super::method::{MethodDef, Receiver, guard};
+use super::object::{Obj, Visit};
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{Borrowed, ffi};
+use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// The body of a class.
+pub trait Native: Sized + 'static {
+    /// The full name, with the module.
+    const NAME: &'static CStr;
+    /// The docstring.
+    const DOC: &'static CStr;
+
+    /// Where the class is kept.
+    fn cell() -> &'static ClassCell;
+
+    /// The class in Python that this derives from.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be imported.
+    fn base(py: Python<'_>) -> PyResult<Bound<'_, PyType>>;
+
+    /// The methods.
+    fn methods() -> Vec<MethodDef>;
+
+    /// The attributes.
+    fn getters() -> Vec<Getter>;
+
+    /// Shows the garbage collector every object that the body holds.
+    fn traverse(&self, visit: &mut Visit<'_>);
+
+    /// Drops what may be part of a cycle.
+    fn clear(&self);
+
+    /// Runs once before the object goes, while it is still whole.
+    ///
+    /// # Errors
+    ///
+    /// What is then shown as unraisable.
+    fn finalize(&self, _this: Borrowed<'_, '_, PyAny>) -> PyResult<()> {
+        Ok(())
+    }
+
+    /// The next value, for classes that are awaitable iterators.
+    ///
+    /// # Errors
+    ///
+    /// What is raised to whoever awaits.
+    fn next(_this: &Instance<Self>, _py: Python<'_>) -> PyResult<Step> {
+        Ok(Step::Return(None))
+    }
+
+    /// Whether the class is an awaitable iterator.
+    const AWAITABLE: bool = false;
+
+    /// How an instance looks, for classes whose base does not know.
+    ///
+    /// # Errors
+    ///
+    /// What Python shall see.
+    fn repr(&self, _this: Borrowed<'_, '_, PyAny>) -> PyResult<String> {
+        Ok(Self::NAME.to_string_lossy().into_owned())
+    }
+
+    /// Whether [`Native::repr`] is used instead of the base's.
+    const HAS_REPR: bool = false;
+}
+
+/// What an awaitable iterator does when it is driven.
+pub enum Step {
+    /// Gives this to the task.
+    Yield(Obj),
+    /// Ends with this, or `None`.
+    Return(Option<Obj>),
+}
+
+/// Where a class is kept: its type object and where the body lies in an instance.
+pub struct ClassCell {
+    class: AtomicPtr<ffi::PyTypeObject>,
+    offset: AtomicUsize,
+    tables: OnceLock<Tables>,
+}
+
+struct Tables {
+    methods: Box<[MethodDef]>,
+    getters: Box<[Getter]>,
+}
+
+impl ClassCell {
+    /// A place for a class that is not made yet.
+    pub const fn new() -> Self {
+        ClassCell {
+            class: AtomicPtr::new(std::ptr::null_mut()),
+            offset: AtomicUsize::new(0),
+            tables: OnceLock::new(),
+        }
+    }
+}
+
+impl Default for ClassCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A read-only attribute.
+pub struct Getter(#[expect(dead_code, reason = "the interpreter reads it")] ffi::PyGetSetDef);
+
+// SAFETY: names and functions, all static.
+unsafe impl Send for Getter {}
+// SAFETY: as above.
+unsafe impl Sync for Getter {}
+
+/// What reads an attribute.
+pub type GetterFn<B> = fn(&B, Python<'_>) -> PyResult<Obj>;
+
+/// The attribute `name`, read by `get`.
+pub fn getter<B: Native>(name: &'static CStr, get: GetterFn<B>) -> Getter {
+    Getter(ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(enter_getter::<B>),
+        set: None,
+        doc: std::ptr::null(),
+        closure: get as *mut c_void,
+    })
+}
+
+unsafe extern "C" fn enter_getter<B: Native>(
+    this: *mut ffi::PyObject,
+    closure: *mut c_void,
+) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with an instance; the closure is what `getter` stored.
+    unsafe {
+        let py = Python::assume_attached();
+        let get = std::mem::transmute::<*mut c_void, GetterFn<B>>(closure);
+        guard(py, || get(B::from_object(this), py))
+    }
+}
+
+impl<B: Native> Receiver for BodyOf<B> {
+    unsafe fn from_object<'a>(object: *mut ffi::PyObject) -> &'a Self {
+        // SAFETY: `BodyOf` is transparent over `B`.
+        unsafe { &*std::ptr::from_ref(B::from_object(object)).cast() }
+    }
+}
+
+/// The body of a native class as the receiver of a method.
+#[repr(transparent)]
+pub struct BodyOf<B>(B);
+
+impl<B> Deref for BodyOf<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        &self.0
+    }
+}
+
+trait Located: Native {
+    unsafe fn from_object<'a>(object: *mut ffi::PyObject) -> &'a Self {
+        // SAFETY: the caller vouches for the class; the body was written when the instance was
+        // made, and lies at the class's offset.
+        unsafe { &*object.byte_add(Self::cell().offset.load(Ordering::Relaxed)).cast() }
+    }
+}
+
+impl<B: Native> Located for B {}
+
+/// A reference to an instance of a native class.
+pub struct Instance<B: Native>(Obj, PhantomData<fn() -> B>);
+
+impl<B: Native> Deref for Instance<B> {
+    type Target = B;
+
+    #[inline]
+    fn deref(&self) -> &B {
+        // SAFETY: an `Instance` is only made of instances of the class.
+        unsafe { B::from_object(self.0.as_ptr()) }
+    }
+}
+
+impl<B: Native> Instance<B> {
+    /// A new instance with `body`.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    #[inline]
+    pub fn new(py: Python<'_>, body: B) -> PyResult<Self> {
+        let cell = B::cell();
+        let class = cell.class.load(Ordering::Relaxed);
+        assert!(!class.is_null(), "the class is made when the module is imported");
+        // SAFETY: the class is ready, and its instances have room for the body. The collector
+        // cannot look at the new object before the body is written: nothing runs in between.
+        unsafe {
+            let object = ffi::PyType_GenericAlloc(class, 0);
+            if object.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            object.byte_add(cell.offset.load(Ordering::Relaxed)).cast::<B>().write(body);
+            Ok(Instance(Obj::from_owned(object), PhantomData))
+        }
+    }
+
+    pub(super) unsafe fn from_borrowed(object: *mut ffi::PyObject) -> Self {
+        // SAFETY: the caller vouches for the class.
+        unsafe {
+            ffi::Py_INCREF(object);
+            Instance(Obj::from_owned(object), PhantomData)
+        }
+    }
+
+    /// `object`, if it is an instance of the class.
+    pub fn cast(object: &Bound<'_, PyAny>) -> Option<Self> {
+        // SAFETY: the type is compared first; the classes have no subclasses.
+        unsafe {
+            let class = B::cell().class.load(Ordering::Relaxed);
+            (ffi::Py_TYPE(object.as_ptr()) == class)
+                .then(|| Instance::from_borrowed(object.as_ptr()))
+        }
+    }
+
+    /// The object.
+    #[inline]
+    pub fn bind<'py>(&self, py: Python<'py>) -> Borrowed<'_, 'py, PyAny> {
+        self.0.bind(py)
+    }
+
+    /// The object.
+    #[inline]
+    pub fn object(&self) -> &Obj {
+        &self.0
+    }
+
+    /// A second reference.
+    #[inline]
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Instance(self.0.clone_ref(py), PhantomData)
+    }
+
+    /// The reference, without its type.
+    #[inline]
+    pub fn into_obj(self) -> Obj {
+        self.0
+    }
+
+    /// Whether both are the same object.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.as_ptr() == other.0.as_ptr()
+    }
+}
+
+/// Makes the class of `B` and adds it to `module`.
+///
+/// # Errors
+///
+/// When the base cannot be imported or the class not be made.
+pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let base = B::base(py)?;
+    let cell = B::cell();
+    let tables = cell.tables.get_or_init(|| Tables {
+        methods: B::methods().into_iter().chain([MethodDef(ffi::PyMethodDef::zeroed())]).collect(),
+        getters: B::getters().into_iter().chain([Getter(empty_getter())]).collect(),
+    });
+    // SAFETY: the type object is alive, and its size is that of its instances.
+    let base_size = unsafe { (*base.as_type_ptr()).tp_basicsize.cast_unsigned() };
+    let offset = base_size.next_multiple_of(align_of::<B>());
+    let mut slots = vec![
+        slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse::<B> as *mut c_void),
+        slot(ffi::Py_tp_clear, clear::<B> as *mut c_void),
+        slot(ffi::Py_tp_finalize, finalize::<B> as *mut c_void),
+        slot(ffi::Py_tp_methods, tables.methods.as_ptr().cast_mut().cast()),
+        slot(ffi::Py_tp_getset, tables.getters.as_ptr().cast_mut().cast()),
+        slot(ffi::Py_tp_doc, B::DOC.as_ptr().cast_mut().cast()),
+    ];
+    if B::AWAITABLE {
+        slots.push(slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void));
+        slots.push(slot(ffi::Py_tp_iternext, iternext::<B> as *mut c_void));
+        slots.push(slot(ffi::Py_am_await, ffi::PyObject_SelfIter as *mut c_void));
+        slots.push(slot(ffi::Py_am_send, send::<B> as *mut c_void));
+    }
+    if B::HAS_REPR {
+        slots.push(slot(ffi::Py_tp_repr, repr::<B> as *mut c_void));
+    }
+    slots.push(slot(0, std::ptr::null_mut()));
+    let flags = ffi::Py_TPFLAGS_DEFAULT
+        | ffi::Py_TPFLAGS_HAVE_GC
+        | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let mut spec = ffi::PyType_Spec {
+        name: B::NAME.as_ptr(),
+        basicsize: c_int::try_from(offset + size_of::<B>()).unwrap_or(c_int::MAX),
+        itemsize: 0,
+        flags: c_uint::try_from(flags).unwrap_or(c_uint::MAX),
+        slots: slots.as_mut_ptr(),
+    };
+    let bases = PyTuple::new(py, [&base])?;
+    // SAFETY: the specification is complete; what it points to is static, or copied by the call.
+    let class = unsafe {
+        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
+        Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked::<PyType>()
+    };
+    cell.offset.store(offset, Ordering::Relaxed);
+    module.add(class.name()?, &class)?;
+    // The cell keeps a reference for the life of the process: instances are made from it.
+    cell.class.store(class.into_ptr().cast(), Ordering::Release);
+    Ok(())
+}
+
+fn slot(number: c_int, function: *mut c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot: number, pfunc: function }
+}
+
+fn empty_getter() -> ffi::PyGetSetDef {
+    ffi::PyGetSetDef {
+        name: std::ptr::null(),
+        get: None,
+        set: None,
+        doc: std::ptr::null(),
+        closure: std::ptr::null_mut(),
+    }
+}
+
+unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
+    // SAFETY: called by the interpreter for an instance whose last reference went. The order is
+    // that of the manual: finalizer, untrack, weak references, fields, memory, type.
+    unsafe {
+        if ffi::PyObject_CallFinalizerFromDealloc(this) != 0 {
+            return;
+        }
+        ffi::PyObject_GC_UnTrack(this.cast());
+        let class = ffi::Py_TYPE(this);
+        if (*class).tp_weaklistoffset != 0 {
+            ffi::PyObject_ClearWeakRefs(this);
+        }
+        let body = std::ptr::from_ref(B::from_object(this)).cast_mut();
+        let dropped = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(body)));
+        debug_assert!(dropped.is_ok(), "a drop panicked");
+        if let Some(free) = (*class).tp_free {
+            free(this.cast());
+        }
+        ffi::Py_DECREF(class.cast());
+    }
+}
+
+unsafe extern "C" fn traverse<B: Native>(
+    this: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector for a live instance.
+    unsafe {
+        let result = visit(ffi::Py_TYPE(this).cast(), argument);
+        if result != 0 {
+            return result;
+        }
+        let mut visit = Visit::raw(visit, argument);
+        B::from_object(this).traverse(&mut visit);
+        visit.result()
+    }
+}
+
+unsafe extern "C" fn clear<B: Native>(this: *mut ffi::PyObject) -> c_int {
+    // SAFETY: called by the collector for a live instance.
+    let body = unsafe { B::from_object(this) };
+    let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
+    debug_assert!(cleared.is_ok(), "a clear panicked");
+    0
+}
+
+unsafe extern "C" fn finalize<B: Native>(this: *mut ffi::PyObject) {
+    // SAFETY: called by the interpreter, attached, for an instance that is still whole. An
+    // exception that is set on entry must be set on return.
+    unsafe {
+        let py = Python::assume_attached();
+        let pending = PyErr::take(py);
+        let object = Borrowed::from_ptr(py, this);
+        let outcome = catch_unwind(AssertUnwindSafe(|| B::from_object(this).finalize(object)));
+        if let Ok(Err(error)) = outcome {
+            error.write_unraisable(py, Some(&object));
+        }
+        if let Some(pending) = pending {
+            pending.restore(py);
+        }
+    }
+}
+
+unsafe extern "C" fn repr<B: Native>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with an instance.
+    unsafe {
+        let py = Python::assume_attached();
+        guard(py, || {
+            let text = B::from_object(this).repr(Borrowed::from_ptr(py, this))?;
+            Ok(Obj::from(pyo3::types::PyString::new(py, &text)))
+        })
+    }
+}
+
+unsafe extern "C" fn iternext<B: Native>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with an instance.
+    unsafe {
+        let py = Python::assume_attached();
+        guard(py, || match B::next(&Instance::from_borrowed(this), py)? {
+            Step::Yield(object) => Ok(object),
+            Step::Return(value) => Err(stop_iteration(py, value)),
+        })
+    }
+}
+
+/// The exception that carries the result of an iterator.
+///
+/// The instance is made here, because raising the class with a tuple as value would spread it.
+pub fn stop_iteration(py: Python<'_>, value: Option<Obj>) -> PyErr {
+    let value = value.unwrap_or_else(|| Obj::none(py));
+    let class = py.get_type::<pyo3::exceptions::PyStopIteration>();
+    class.call1((value.bind(py),)).map_or_else(|error| error, PyErr::from_value)
+}
+
+unsafe extern "C" fn send<B: Native>(
+    this: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: called by the interpreter with an instance and a place for the result.
+    unsafe {
+        let py = Python::assume_attached();
+        let mut ended = false;
+        let object = guard(py, || match B::next(&Instance::from_borrowed(this), py)? {
+            Step::Yield(object) => Ok(object),
+            Step::Return(value) => {
+                ended = true;
+                Ok(value.unwrap_or_else(|| Obj::none(py)))
+            }
+        });
+        *result = object;
+        match (object.is_null(), ended) {
+            (true, _) => ffi::PySendResult::PYGEN_ERROR,
+            (false, true) => ffi::PySendResult::PYGEN_RETURN,
+            (false, false) => ffi::PySendResult::PYGEN_NEXT,
+        }
+    }
+}

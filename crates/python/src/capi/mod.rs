@@ -1,0 +1,28 @@
+//! Raw calls of the C API, behind safe doors: what PyO3 has no equally fast way for.
+//!
+//! The hot path of the loop makes one Python object per callback, calls one bound method per
+//! message, and enters one context for it. Here stand the owned reference, the call, the context,
+//! the bytes object that is received into, the view of a caller's buffer, and the machinery for
+//! classes that derive from asyncio's own (`asyncio.Handle`, `asyncio.Transport`).
+//!
+//! Every function takes a `Python` token or an object bound to one, so it cannot be reached by a
+//! thread that is not attached to the interpreter.
+#![allow(unsafe_code, reason = "the C API; each block says why it is sound")]
+
+mod buffer;
+mod bytes;
+mod call;
+mod class;
+mod context;
+mod method;
+mod object;
+mod thread;
+
+pub use buffer::{ReadView, WriteView};
+pub use bytes::{BytesWriter, as_bytes};
+pub use call::{Callback, call};
+pub use class::{BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, getter, stop_iteration};
+pub use context::{copy_context, copy_of, run_in};
+pub use method::{Call, Method, MethodDef, add_methods, method};
+pub use object::{Obj, Slot, Visit};
+pub use thread::thread_ident;

@@ -1,0 +1,338 @@
+//! The event loop: what it holds, and the doors through which the rest of the binding reaches it.
+
+mod descriptors;
+mod handle;
+mod owner;
+mod run;
+mod schedule;
+mod socket_operation;
+
+pub use descriptors::Descriptor;
+pub use handle::{Handle, TimerHandle};
+pub use socket_operation::SocketOperation;
+
+use crate::capi::{self, Instance, MethodDef, Visit};
+use crate::errors::os_error;
+use crate::transport::{Listener, StreamTransport};
+use nalsil_driver::sys::{Selector, Wake, time};
+use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
+use owner::OwnerCell;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit};
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The room that one read of a stream has at most: asyncio's size.
+pub const SCRATCH_SIZE: usize = 256 * 1024;
+
+/// Everything the loop can be asked to do.
+pub enum Ready {
+    /// Run a callback.
+    Handle(Instance<Handle>),
+    /// Run a callback whose time has come.
+    Timer(Instance<TimerHandle>),
+    /// See to a descriptor.
+    Io(Event),
+    /// Tell a protocol that its connection is made, and begin to read.
+    Start(Instance<StreamTransport>),
+    /// Tell a protocol that its connection is lost, and close it.
+    Lost(Instance<StreamTransport>),
+}
+
+impl Cancellable for Ready {
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Ready::Handle(handle) => handle.is_cancelled(),
+            Ready::Timer(handle) => handle.is_cancelled(),
+            Ready::Io(_) | Ready::Start(_) | Ready::Lost(_) => false,
+        }
+    }
+}
+
+impl Ready {
+    fn traverse(&self, visit: &mut Visit<'_>) {
+        match self {
+            Ready::Handle(handle) => visit.object(handle.object()),
+            Ready::Timer(handle) => visit.object(handle.object()),
+            Ready::Start(stream) | Ready::Lost(stream) => visit.object(stream.object()),
+            Ready::Io(_) => {}
+        }
+    }
+}
+
+/// What a token stands for.
+pub enum Source {
+    /// A connection.
+    Stream(Instance<StreamTransport>),
+    /// A listening socket.
+    Listener(Arc<Listener>),
+    /// A descriptor of the user's, with who waits for it.
+    Descriptor(Descriptor),
+}
+
+/// What only the loop's own thread touches.
+pub struct State {
+    /// The queue and the timers.
+    pub core: Core<Ready>,
+    /// What is registered with the selector.
+    pub sources: Slab<Source>,
+    /// The source of each descriptor number.
+    pub by_fd: Vec<Option<Token>>,
+    /// Where small reads go first. Out while somebody reads.
+    pub scratch: Option<Box<[MaybeUninit<u8>]>>,
+}
+
+impl State {
+    /// The token under which `fd` is known.
+    pub fn token_of(&self, fd: RawFd) -> Option<Token> {
+        let token = *self.by_fd.get(usize::try_from(fd).ok()?)?;
+        token.filter(|token| self.sources.get(*token).is_some())
+    }
+
+    /// Stores `source` for `fd`, in place of what was known of that number.
+    ///
+    /// Returns what was replaced: the number was closed behind our back and given out again.
+    #[must_use = "dropping a source may run code; choose the place"]
+    pub fn insert_source(&mut self, fd: RawFd, source: Source) -> (Token, Option<Source>) {
+        let replaced = self.token_of(fd).and_then(|token| self.sources.remove(token));
+        let token = self.sources.insert(source);
+        if let Ok(index) = usize::try_from(fd) {
+            if self.by_fd.len() <= index {
+                self.by_fd.resize(index + 1, None);
+            }
+            self.by_fd[index] = Some(token);
+        }
+        (token, replaced)
+    }
+}
+
+/// The loop, without the parts that run once per loop or connection and stand in Python.
+#[pyclass(frozen, subclass, module = "nalsil._nalsil")]
+pub struct EventLoop {
+    state: OwnerCell<State>,
+    /// What other threads use.
+    inbox: LoopHandle<Ready>,
+    selector: Selector,
+    closed: AtomicBool,
+    stopping: AtomicBool,
+    debug: AtomicBool,
+    /// The thread that runs the loop; zero if none does.
+    thread: AtomicU64,
+    /// Seconds, as the bits of an `f64`.
+    slow_callback_duration: AtomicU64,
+    task_factory: OwnerCell<Option<Py<PyAny>>>,
+    /// `{"loop": self}`, with which tasks and futures are made.
+    loop_keyword: OwnerCell<Option<Py<PyDict>>>,
+}
+
+impl EventLoop {
+    /// See [`OwnerCell::with`].
+    #[inline]
+    pub fn state<R>(&self, py: Python<'_>, body: impl FnOnce(&mut State) -> R) -> R {
+        self.state.with(py, body)
+    }
+
+    /// Where descriptors are registered.
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// Schedules `item` for the next turn. For the loop's own thread.
+    #[inline]
+    pub fn push(&self, py: Python<'_>, item: Ready) {
+        self.state(py, |state| state.core.push(item));
+    }
+
+    /// Runs `body` with the loop's scratch memory, of [`SCRATCH_SIZE`] bytes.
+    pub fn with_scratch<R>(
+        &self,
+        py: Python<'_>,
+        body: impl FnOnce(&mut [MaybeUninit<u8>]) -> R,
+    ) -> R {
+        let scratch = self.state(py, |state| state.scratch.take());
+        let mut scratch = scratch.unwrap_or_else(|| Box::new_uninit_slice(SCRATCH_SIZE));
+        let result = body(&mut scratch);
+        self.state(py, |state| state.scratch = Some(scratch));
+        result
+    }
+
+    /// Whether debug mode is on.
+    #[inline]
+    pub fn is_debug(&self) -> bool {
+        self.debug.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop is closed.
+    #[inline]
+    pub fn is_closed_now(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// # Errors
+    ///
+    /// `RuntimeError` if the loop is closed.
+    #[inline]
+    pub fn check_open(&self) -> PyResult<()> {
+        if self.is_closed_now() {
+            return Err(PyRuntimeError::new_err("Event loop is closed"));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// `RuntimeError` if the loop runs in another thread.
+    fn check_thread(&self) -> PyResult<()> {
+        let runs = self.thread.load(Ordering::Acquire);
+        if runs != 0 && runs != capi::thread_ident() {
+            return Err(PyRuntimeError::new_err(
+                "Non-thread-safe operation invoked on an event loop other than the current one",
+            ));
+        }
+        Ok(())
+    }
+
+    fn traverse(&self, visit: &mut Visit<'_>) {
+        self.state.look(|state| {
+            state.core.items().for_each(|item| item.traverse(visit));
+            for source in state.sources.iter() {
+                match source {
+                    Source::Stream(stream) => visit.object(stream.object()),
+                    Source::Listener(listener) => listener.traverse(visit),
+                    Source::Descriptor(descriptor) => descriptor.traverse(visit),
+                }
+            }
+        });
+        self.inbox.for_each(|item| item.traverse(visit));
+    }
+
+    /// Takes everything out that the loop holds.
+    fn drain(&self, py: Python<'_>) -> (Vec<Ready>, Vec<Ready>, Vec<Source>) {
+        let mut inbox = Vec::new();
+        self.inbox.take(&mut inbox);
+        let (items, sources) = self.state(py, |state| {
+            state.by_fd.clear();
+            (state.core.drain(), state.sources.drain())
+        });
+        (inbox, items, sources)
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let selector = Selector::new().map_err(|e| os_error(&e))?;
+        let wake = Wake::new().map_err(|e| os_error(&e))?;
+        selector.register_wake(&wake).map_err(|e| os_error(&e))?;
+        let state = State {
+            core: Core::default(),
+            sources: Slab::default(),
+            by_fd: Vec::new(),
+            scratch: None,
+        };
+        Ok(EventLoop {
+            state: OwnerCell::new(state),
+            inbox: LoopHandle::new(wake),
+            selector,
+            closed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            debug: AtomicBool::new(false),
+            thread: AtomicU64::new(0),
+            slow_callback_duration: AtomicU64::new(0.1f64.to_bits()),
+            task_factory: OwnerCell::new(None),
+            loop_keyword: OwnerCell::new(None),
+        })
+    }
+
+    /// Return True if the loop is running.
+    fn is_running(&self) -> bool {
+        self.thread.load(Ordering::Acquire) != 0
+    }
+
+    /// Return True if the loop was closed.
+    fn is_closed(&self) -> bool {
+        self.is_closed_now()
+    }
+
+    /// Return True if debug mode is on.
+    fn get_debug(&self) -> bool {
+        self.is_debug()
+    }
+
+    /// Turn debug mode on or off.
+    #[pyo3(signature = (enabled, /))]
+    fn _set_debug(&self, enabled: bool) {
+        self.debug.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Seconds from which on debug mode reports a callback as slow.
+    #[getter]
+    fn slow_callback_duration(&self) -> f64 {
+        f64::from_bits(self.slow_callback_duration.load(Ordering::Relaxed))
+    }
+
+    #[setter(slow_callback_duration)]
+    fn set_slow_callback_duration(&self, seconds: f64) {
+        self.slow_callback_duration.store(seconds.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The thread that runs the loop, or None.
+    #[getter]
+    fn _thread_id(&self) -> Option<u64> {
+        Some(self.thread.load(Ordering::Acquire)).filter(|thread| *thread != 0)
+    }
+
+    /// The resolution of loop.time() in seconds.
+    #[getter]
+    fn _clock_resolution(&self) -> f64 {
+        time::resolution()
+    }
+
+    fn _check_closed(&self) -> PyResult<()> {
+        self.check_open()
+    }
+
+    /// What the loop has counted when it last went to sleep, by name.
+    fn statistics<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.thread.load(Ordering::Acquire) == capi::thread_ident() || !this.is_running() {
+            this.publish(py);
+        }
+        let counted = PyDict::new(py);
+        for (name, value) in this.inbox.counters().snapshot().fields() {
+            counted.set_item(name, value)?;
+        }
+        Ok(counted)
+    }
+
+    /// Drop everything that waits, and refuse new work. Called once, by close().
+    fn _close(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        this.closed.store(true, Ordering::Release);
+        drop(this.drain(slf.py()));
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 asks for")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.task_factory.look(|factory| visit.call(factory)).transpose()?;
+        self.loop_keyword.look(|keyword| visit.call(keyword)).transpose()?;
+        let mut visit = Visit::pyo3(visit);
+        self.traverse(&mut visit);
+        visit.outcome()
+    }
+
+    fn __clear__(slf: &Bound<'_, Self>) {
+        let (py, this) = (slf.py(), slf.get());
+        drop(this.drain(py));
+        drop(this.task_factory.with(py, Option::take));
+        drop(this.loop_keyword.with(py, Option::take));
+    }
+}
+
+/// The methods that do not go through PyO3's own argument handling.
+pub static METHODS: &[MethodDef] = schedule::METHODS;

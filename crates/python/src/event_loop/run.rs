@@ -1,0 +1,160 @@
+//! The running of the loop: turn after turn until it is stopped.
+
+use super::{EventLoop, Ready, Source, descriptors};
+use crate::capi::{self, Instance};
+use crate::gate;
+use crate::transport::Listener;
+use nalsil_driver::sys::time::monotonic;
+use nalsil_driver::{Event, Wait};
+use pyo3::intern;
+use pyo3::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What an event leads to, taken out of the loop's state before it is done.
+enum Found {
+    Stream(Instance<crate::transport::StreamTransport>),
+    Listener(Arc<Listener>),
+    Descriptor(descriptors::Woken),
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Run until stop() is called.
+    fn run_forever(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        slf.call_method0(intern!(py, "_check_running"))?;
+        this.thread.store(capi::thread_ident(), Ordering::Release);
+        let outcome = slf.call_method0(intern!(py, "_enter")).and_then(|_| Self::turns(slf));
+        this.stopping.store(false, Ordering::Release);
+        this.thread.store(0, Ordering::Release);
+        this.publish(py);
+        let left = slf.call_method0(intern!(py, "_leave")).map(drop);
+        outcome.and(left)
+    }
+
+    /// Stop after the present turn.
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+}
+
+impl EventLoop {
+    /// Makes the counts visible to other threads.
+    pub(super) fn publish(&self, py: Python<'_>) {
+        self.state(py, |state| self.inbox.counters().publish(state.core.counts()));
+    }
+
+    fn turns(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        loop {
+            this.wait(py)?;
+            let items = this.state(py, |state| state.core.begin_turn(monotonic));
+            for _ in 0..items {
+                let Some(item) = this.state(py, |state| state.core.pop()) else { break };
+                Self::run_item(slf, item)?;
+            }
+            if this.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in what other threads have sent, and waits for events if it is time to.
+    fn wait(&self, py: Python<'_>) -> PyResult<()> {
+        let stopping = self.stopping.load(Ordering::Acquire);
+        let (wait, discarded) = self.state(py, |state| {
+            state.core.take_inbox(&self.inbox);
+            let wait = state.core.plan(monotonic, stopping);
+            (wait, state.core.take_discarded())
+        });
+        drop(discarded);
+        if wait == Wait::Skip {
+            return Ok(());
+        }
+        let mut events = self.state(py, |state| state.core.take_events());
+        let slept = matches!(wait, Wait::Park(_)) && self.inbox.prepare_park();
+        let found = if slept {
+            self.publish(py);
+            let found = gate::detached(py, || self.selector.wait_for(&mut events, wait));
+            self.inbox.finish_park();
+            found
+        } else {
+            self.selector.wait_for(&mut events, Wait::Poll)
+        };
+        self.state(py, |state| {
+            state.core.finish_wait(events, slept, Ready::Io);
+            state.core.take_inbox(&self.inbox);
+        });
+        found.map_err(|error| crate::errors::os_error(&error))?;
+        // A signal may have ended the wait; its handler in Python runs here.
+        py.check_signals()
+    }
+
+    fn run_item(slf: &Bound<'_, Self>, item: Ready) -> PyResult<()> {
+        if slf.get().is_debug() {
+            return Self::run_item_timed(slf, item);
+        }
+        Self::run_item_now(slf, &item)
+    }
+
+    #[inline]
+    fn run_item_now(slf: &Bound<'_, Self>, item: &Ready) -> PyResult<()> {
+        let py = slf.py();
+        match item {
+            Ready::Handle(handle) => handle.run(py),
+            Ready::Timer(handle) => {
+                handle.leave_heap();
+                handle.run(py)
+            }
+            Ready::Io(event) => Self::dispatch(slf, *event),
+            Ready::Start(stream) => stream.start(py),
+            Ready::Lost(stream) => stream.lost(py),
+        }
+    }
+
+    /// Debug mode: reports what takes long.
+    #[cold]
+    fn run_item_timed(slf: &Bound<'_, Self>, item: Ready) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let what = match &item {
+            Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
+            Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
+            Ready::Start(stream) | Ready::Lost(stream) => Some(stream.bind(py).to_owned()),
+            Ready::Io(event) => this.state(py, |state| match state.sources.get(event.token) {
+                Some(Source::Stream(stream)) => Some(stream.bind(py).to_owned()),
+                Some(Source::Descriptor(descriptor)) => descriptor.first(py),
+                _ => None,
+            }),
+        };
+        let begun = monotonic();
+        let outcome = Self::run_item_now(slf, &item);
+        let seconds = monotonic() - begun;
+        if seconds >= this.slow_callback_duration() {
+            slf.call_method1(intern!(py, "_report_slow"), (what, seconds))?;
+        }
+        outcome
+    }
+
+    /// A descriptor is ready: one index, one comparison, then its owner.
+    #[inline]
+    fn dispatch(slf: &Bound<'_, Self>, event: Event) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let found = this.state(py, |state| match state.sources.get_mut(event.token)? {
+            Source::Stream(stream) => Some(Found::Stream(stream.clone_ref(py))),
+            Source::Listener(listener) => Some(Found::Listener(Arc::clone(listener))),
+            Source::Descriptor(descriptor) => Some(Found::Descriptor(descriptor.wake(
+                py,
+                event,
+                &this.selector,
+            ))),
+        });
+        match found {
+            None => Ok(()),
+            Some(Found::Stream(stream)) => stream.ready(slf, event.ready),
+            Some(Found::Listener(listener)) => listener.accept(slf, event.token),
+            Some(Found::Descriptor(woken)) => woken.run(slf),
+        }
+    }
+}

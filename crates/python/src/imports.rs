@@ -1,0 +1,52 @@
+//! The objects of the standard library that the loop calls, looked up once.
+
+use crate::capi::Obj;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+macro_rules! imports {
+    ($($(#[$doc:meta])* $name:ident = $module:literal . $($attribute:literal).+;)+) => {
+        /// What is imported.
+        pub struct Imports {
+            $($(#[$doc])* pub $name: Obj,)+
+        }
+
+        impl Imports {
+            fn load(py: Python<'_>) -> PyResult<Self> {
+                Ok(Imports {
+                    $($name: Obj::from(py.import($module)?$(.getattr($attribute)?)+),)+
+                })
+            }
+        }
+    };
+}
+
+imports! {
+    future = "asyncio"."Future";
+    task = "asyncio"."Task";
+    buffered_protocol = "asyncio"."BufferedProtocol";
+    iscoroutine = "asyncio"."coroutines"."iscoroutine";
+    iscoroutinefunction = "inspect"."iscoroutinefunction";
+    extract_stack = "asyncio"."format_helpers"."extract_stack";
+    logger = "asyncio"."log"."logger";
+    transport_socket = "asyncio"."trsock"."TransportSocket";
+    socket = "socket"."socket";
+    ssl_socket = "nalsil"."_imports"."SSLSocket";
+    get_frame = "sys"."_getframe";
+    warn = "warnings"."warn";
+}
+
+static IMPORTS: PyOnceLock<Imports> = PyOnceLock::new();
+
+/// The imported objects.
+///
+/// # Errors
+///
+/// What the first import raises.
+#[inline]
+pub fn imports(py: Python<'_>) -> PyResult<&'static Imports> {
+    match IMPORTS.get(py) {
+        Some(imports) => Ok(imports),
+        None => IMPORTS.get_or_try_init(py, || Imports::load(py)),
+    }
+}

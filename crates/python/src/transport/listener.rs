@@ -1,0 +1,197 @@
+//! A listening socket, and the connections that it takes in.
+
+use super::stream::{Parts, StreamTransport};
+use crate::capi::{Obj, Visit, call, copy_context, copy_of, run_in};
+use crate::errors::{self, os_error};
+use crate::event_loop::{EventLoop, Source};
+use nalsil_driver::sys::net::{self, Address};
+use nalsil_driver::{Interest, Token, Trigger};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Seconds that a server rests when the system has no room for another connection.
+const REST: f64 = 1.0;
+
+/// A listening socket of a server.
+pub struct Listener {
+    fd: RawFd,
+    socket: Obj,
+    factory: Obj,
+    server: Obj,
+    /// Takes the socket of a connection in place of a plain transport, for TLS.
+    wrap: Option<Obj>,
+    context: Obj,
+    /// How many connections are taken in a turn.
+    batch: usize,
+    stopped: AtomicBool,
+}
+
+impl Listener {
+    /// For the garbage collector.
+    pub fn traverse(&self, visit: &mut Visit<'_>) {
+        for object in [&self.socket, &self.factory, &self.server, &self.context] {
+            visit.object(object);
+        }
+        self.wrap.iter().for_each(|object| visit.object(object));
+    }
+
+    /// Connections wait: takes as many as one turn takes.
+    ///
+    /// # Errors
+    ///
+    /// An exception that ends the run.
+    pub fn accept(&self, slf: &Bound<'_, EventLoop>, token: Token) -> PyResult<()> {
+        for _ in 0..self.batch {
+            if self.stopped.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match net::accept(self.fd) {
+                Ok((fd, peer)) => self.take_in(slf, fd, peer)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if net::is_gone_before_accept(&error) => {}
+                Err(error) if net::is_out_of_resources(&error) => {
+                    return self.rest(slf, token, &error);
+                }
+                Err(error) => return Err(os_error(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops listening for a while: the connections stay in the system's queue.
+    fn rest(&self, slf: &Bound<'_, EventLoop>, token: Token, error: &io::Error) -> PyResult<()> {
+        let py = slf.py();
+        slf.get().selector().deregister(self.fd);
+        let more = [("socket", self.socket.bind(py).to_owned())];
+        let message = "socket.accept() out of system resource";
+        errors::report(slf, message, os_error(error), &more)?;
+        let again = slf.getattr(intern!(py, "_resume_listening"))?;
+        let arguments = (REST, again, self.fd, token.to_bits());
+        slf.call_method1(intern!(py, "call_later"), arguments).map(drop)
+    }
+
+    fn take_in(&self, slf: &Bound<'_, EventLoop>, fd: RawFd, peer: Address) -> PyResult<()> {
+        let py = slf.py();
+        let context = copy_of(&self.context.bind(py))?;
+        let taken = run_in(py, &context.bind(py), || self.connect(slf, fd, peer));
+        match taken {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let message = "Error on transport creation for incoming connection";
+                errors::report(slf, message, error, &[])
+            }
+        }
+    }
+
+    /// Makes protocol and transport of a connection, in its context.
+    fn connect(&self, slf: &Bound<'_, EventLoop>, fd: RawFd, peer: Address) -> PyResult<()> {
+        let py = slf.py();
+        let fd = Fresh(fd);
+        if let Some(wrap) = self.wrap.as_ref() {
+            let keywords = PyDict::new(py);
+            keywords.set_item("fileno", fd.0)?;
+            let socket = crate::imports::imports(py)?.socket.bind(py).call((), Some(&keywords))?;
+            // The socket object owns the descriptor now.
+            fd.release();
+            socket.call_method1(intern!(py, "setblocking"), (false,))?;
+            return call(&wrap.bind(py), [&socket]).map(drop);
+        }
+        let protocol = self.factory.bind(py).call0()?;
+        let server = self.server.bind(py);
+        let parts = Parts {
+            fd: fd.0,
+            socket: None,
+            protocol: &protocol,
+            peer: Some(peer),
+            server: Some(&server),
+            waiter: None,
+            extra: None,
+        };
+        let transport = StreamTransport::create(slf, parts)?;
+        fd.release();
+        transport.start(py)
+    }
+}
+
+/// A descriptor that is closed unless somebody takes it.
+struct Fresh(RawFd);
+
+impl Fresh {
+    fn release(self) -> RawFd {
+        let fd = self.0;
+        std::mem::forget(self);
+        fd
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        net::close(self.0);
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Take connections in from a listening, non-blocking socket. Runs once per socket.
+    #[pyo3(signature = (sock, protocol_factory, server, backlog, wrap=None))]
+    fn _listen(
+        slf: &Bound<'_, Self>,
+        sock: &Bound<'_, PyAny>,
+        protocol_factory: &Bound<'_, PyAny>,
+        server: &Bound<'_, PyAny>,
+        backlog: usize,
+        wrap: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        let fd: RawFd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+        let listener = Listener {
+            fd,
+            socket: Obj::from(sock),
+            factory: Obj::from(protocol_factory),
+            server: Obj::from(server),
+            wrap: wrap.map(Obj::from),
+            context: copy_context(py)?,
+            batch: backlog.clamp(1, 1024),
+            stopped: AtomicBool::new(false),
+        };
+        let source = Source::Listener(Arc::new(listener));
+        let (token, replaced) = this.state(py, |state| state.insert_source(fd, source));
+        drop(replaced);
+        let armed =
+            this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
+        armed.map_err(|error| os_error(&error))
+    }
+
+    /// Take connections in again after a rest, unless the listener is gone.
+    fn _resume_listening(slf: &Bound<'_, Self>, fd: RawFd, token: u64) -> PyResult<()> {
+        let (py, this, token) = (slf.py(), slf.get(), Token::from_bits(token));
+        if this.state(py, |state| state.sources.get(token).is_none()) {
+            return Ok(());
+        }
+        let armed =
+            this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
+        armed.map_err(|error| os_error(&error))
+    }
+
+    /// Take no more connections in from a socket. Does nothing if none were.
+    fn _unlisten(slf: &Bound<'_, Self>, fd: RawFd) {
+        let (py, this) = (slf.py(), slf.get());
+        let source = this.state(py, |state| {
+            let token = state.token_of(fd)?;
+            match state.sources.get(token) {
+                Some(Source::Listener(listener)) => listener.stopped.store(true, Ordering::Relaxed),
+                _ => return None,
+            }
+            state.sources.remove(token)
+        });
+        if source.is_some() {
+            this.selector().deregister(fd);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Connections and listening sockets.
+
+mod address;
+mod listener;
+mod stream;
+mod stream_methods;
+mod write_queue;
+
+pub use listener::Listener;
+pub use stream::StreamTransport;

@@ -1,0 +1,322 @@
+//! The methods of a stream transport in Python: `asyncio.Transport`'s, and what asyncio's own
+//! protocols ask of theirs.
+
+use super::stream::{HIGH_WATER, Parts, StreamTransport};
+use crate::capi::{
+    BodyOf, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Visit, getter, method,
+};
+use crate::event_loop::{EventLoop, Ready};
+use crate::imports::imports;
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyResourceWarning, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyString, PyType};
+use std::ffi::CStr;
+
+type Body = BodyOf<StreamTransport>;
+
+fn this(call: &Call<'_, '_>) -> Instance<StreamTransport> {
+    call.instance()
+}
+
+fn boolean(py: Python<'_>, value: bool) -> PyResult<Obj> {
+    Ok(Obj::from(PyBool::new(py, value).to_owned().into_any()))
+}
+
+fn none(call: &Call<'_, '_>) -> PyResult<Obj> {
+    Ok(Obj::none(call.py()))
+}
+
+/// Declares methods that take exactly so many positional arguments.
+macro_rules! methods {
+    ($($(#[doc = $doc:literal])+ fn $kind:ident = $name:literal ($body:ident, $call:ident $(, $arg:ident)*) $run:block)+) => {
+        $(
+            struct $kind;
+
+            impl Method for $kind {
+                type This = Body;
+                const NAME: &'static CStr = $name;
+                const DOC: &'static CStr = concat_doc!($($doc),+);
+
+                #[inline]
+                fn call($body: &Body, $call: &Call<'_, '_>) -> PyResult<Obj> {
+                    let [$($arg),*] = $call.exactly($name.to_str().unwrap_or_default())?;
+                    $run
+                }
+            }
+        )+
+
+        fn plain_methods() -> Vec<MethodDef> {
+            vec![$(method::<$kind>()),+]
+        }
+    };
+}
+
+macro_rules! concat_doc {
+    ($($doc:literal),+) => {
+        match CStr::from_bytes_with_nul(concat!($($doc, "\n",)+ "\0").as_bytes()) {
+            Ok(text) => text,
+            Err(_) => panic!("a docstring has no zero byte"),
+        }
+    };
+}
+
+methods! {
+    /// Send data, or as much as goes, and queue the rest. Never blocks.
+    fn Write = c"write" (_body, call, data) {
+        this(call).write(&data)?;
+        none(call)
+    }
+
+    /// Send several pieces of data, with one system call if they go at once.
+    fn WriteLines = c"writelines" (_body, call, list_of_data) {
+        this(call).write_lines(&list_of_data)?;
+        none(call)
+    }
+
+    /// Close the sending side when everything is sent.
+    fn WriteEof = c"write_eof" (_body, call) {
+        this(call).write_eof(call.py())?;
+        none(call)
+    }
+
+    /// Return True: the sending side can be closed alone.
+    fn CanWriteEof = c"can_write_eof" (_body, call) {
+        boolean(call.py(), true)
+    }
+
+    /// Stop reading, send what is queued, then close.
+    fn Close = c"close" (_body, call) {
+        this(call).close(call.py())?;
+        none(call)
+    }
+
+    /// Close now; what is queued is lost.
+    fn Abort = c"abort" (_body, call) {
+        this(call).force_close(call.py(), None)?;
+        none(call)
+    }
+
+    /// Close now, and give the exception to connection_lost(). For protocols that wrap others.
+    fn ForceClose = c"_force_close" (_body, call, exc) {
+        let reason = (!exc.is_none()).then(|| Obj::from(exc));
+        this(call).force_close(call.py(), reason)?;
+        none(call)
+    }
+
+    /// Return True if the transport is closed or closing.
+    fn IsClosing = c"is_closing" (body, call) {
+        boolean(call.py(), body.closing.get())
+    }
+
+    /// Stop calling data_received() until resume_reading().
+    fn PauseReading = c"pause_reading" (body, call) {
+        // The registration stays: most pauses end before anything arrives.
+        if !body.closing.get() {
+            body.paused.set(true);
+        }
+        none(call)
+    }
+
+    /// Call data_received() again.
+    fn ResumeReading = c"resume_reading" (body, call) {
+        if !body.closing.get() && body.paused.replace(false) {
+            let event_loop = body.event_loop.get_or_none(call.py());
+            body.update_interest(event_loop.cast::<EventLoop>()?.get())?;
+        }
+        none(call)
+    }
+
+    /// Return True if data_received() may be called.
+    fn IsReading = c"is_reading" (body, call) {
+        boolean(call.py(), !body.closing.get() && !body.paused.get())
+    }
+
+    /// Return the protocol.
+    fn GetProtocol = c"get_protocol" (body, call) {
+        Ok(body.protocol.get_or_none(call.py()).into())
+    }
+
+    /// Give the connection to another protocol.
+    fn SetProtocol = c"set_protocol" (body, call, protocol) {
+        body.set_protocol(&protocol)?;
+        none(call)
+    }
+
+    /// Return the number of bytes that are queued.
+    fn GetWriteBufferSize = c"get_write_buffer_size" (body, call) {
+        Ok(Obj::from(body.queue.borrow().size().into_pyobject(call.py())?))
+    }
+
+    /// Return the limits (low, high) of flow control, in bytes.
+    fn GetWriteBufferLimits = c"get_write_buffer_limits" (body, call) {
+        Ok(Obj::from((body.low.get(), body.high.get()).into_pyobject(call.py())?))
+    }
+}
+
+struct SetWriteBufferLimits;
+
+impl Method for SetWriteBufferLimits {
+    type This = Body;
+    const NAME: &'static CStr = c"set_write_buffer_limits";
+    const DOC: &'static CStr = c"set_write_buffer_limits($self, high=None, low=None)\n--\n\n\
+        Set the sizes, in bytes, above which the protocol is paused and at which it goes on.";
+
+    fn call(body: &Body, call: &Call<'_, '_>) -> PyResult<Obj> {
+        let py = call.py();
+        let [high, low] = call.optional("set_write_buffer_limits", ["high", "low"])?;
+        let number = |value: Option<Borrowed<'_, '_, PyAny>>| -> PyResult<Option<i64>> {
+            value.filter(|value| !value.is_none()).map(|value| value.extract()).transpose()
+        };
+        let (high, low) = match (number(high)?, number(low)?) {
+            (None, None) => (i64::try_from(HIGH_WATER)?, i64::try_from(HIGH_WATER / 4)?),
+            (None, Some(low)) => (low.saturating_mul(4), low),
+            (Some(high), None) => (high, high / 4),
+            (Some(high), Some(low)) => (high, low),
+        };
+        if !(high >= low && low >= 0) {
+            return Err(PyValueError::new_err(format!(
+                "high ({high}) must be >= low ({low}) must be >= 0"
+            )));
+        }
+        body.high.set(usize::try_from(high)?);
+        body.low.set(usize::try_from(low)?);
+        this(call).maybe_pause_protocol(py)?;
+        none(call)
+    }
+}
+
+struct GetExtraInfo;
+
+impl Method for GetExtraInfo {
+    type This = Body;
+    const NAME: &'static CStr = c"get_extra_info";
+    const DOC: &'static CStr = c"get_extra_info($self, name, default=None)\n--\n\n\
+        Return what is known of the connection: 'socket', 'sockname', 'peername'.";
+
+    fn call(body: &Body, call: &Call<'_, '_>) -> PyResult<Obj> {
+        let py = call.py();
+        let [name, default] = call.optional("get_extra_info", ["name", "default"])?;
+        let Some(name) = name else {
+            return Err(PyTypeError::new_err("get_extra_info() missing required argument: 'name'"));
+        };
+        let default = default.map_or_else(|| Obj::none(py), Obj::from);
+        if let Some(extra) = body.extra.get(py)
+            && let Ok(value) = extra.get_item(name)
+        {
+            return Ok(Obj::from(value));
+        }
+        let Ok(text) = name.cast::<PyString>() else { return Ok(default) };
+        let found = match text.to_str()? {
+            "socket" => Some(this(call).public_socket(py)?),
+            name @ ("peername" | "sockname") => Some(this(call).address(py, name)?),
+            _ => None,
+        };
+        Ok(match found {
+            // A key that is known but has no value is None, whatever the default.
+            Some(value) => value.map_or_else(|| Obj::none(py), Obj::from),
+            None => default,
+        })
+    }
+}
+
+static STREAM_TRANSPORT: ClassCell = ClassCell::new();
+
+impl Native for StreamTransport {
+    const NAME: &'static CStr = c"nalsil._nalsil.StreamTransport";
+    const DOC: &'static CStr = c"A connected TCP or Unix stream; an asyncio.Transport.";
+    const HAS_REPR: bool = true;
+
+    fn cell() -> &'static ClassCell {
+        &STREAM_TRANSPORT
+    }
+
+    fn base(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+        Ok(py.import("nalsil._imports")?.getattr("TransportBase")?.cast_into()?)
+    }
+
+    fn methods() -> Vec<MethodDef> {
+        let mut methods = plain_methods();
+        methods.push(method::<SetWriteBufferLimits>());
+        methods.push(method::<GetExtraInfo>());
+        methods
+    }
+
+    fn getters() -> Vec<Getter> {
+        vec![
+            getter::<Self>(c"_loop", |b, py| Ok(b.event_loop.get_or_none(py).into())),
+            getter::<Self>(c"_protocol", |b, py| Ok(b.protocol.get_or_none(py).into())),
+            // asyncio's start_tls() and sendfile() look for these.
+            getter::<Self>(c"_start_tls_compatible", |_, py| boolean(py, true)),
+        ]
+    }
+
+    fn traverse(&self, visit: &mut Visit<'_>) {
+        self.visit(visit);
+    }
+
+    fn clear(&self) {
+        for slot in self.slots() {
+            drop(slot.take());
+        }
+    }
+
+    fn finalize(&self, this: Borrowed<'_, '_, PyAny>) -> PyResult<()> {
+        if self.fd() < 0 {
+            return Ok(());
+        }
+        let py = this.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item("source", this)?;
+        let text = format!("unclosed transport {}", self.repr(this)?);
+        let arguments = (text, py.get_type::<PyResourceWarning>());
+        let warned = imports(py)?.warn.bind(py).call(arguments, Some(&keywords));
+        let closed = match Instance::<StreamTransport>::cast(&this) {
+            Some(this) => this.close_descriptor(py),
+            None => Ok(()),
+        };
+        warned.and(closed)
+    }
+
+    fn repr(&self, _this: Borrowed<'_, '_, PyAny>) -> PyResult<String> {
+        let mut parts = vec!["StreamTransport".to_owned()];
+        if self.fd() < 0 {
+            parts.push("closed".to_owned());
+        } else {
+            if self.closing.get() {
+                parts.push("closing".to_owned());
+            }
+            parts.push(format!("fd={}", self.fd()));
+            let reading = !self.closing.get() && !self.paused.get();
+            parts.push(format!("read={}", if reading { "polling" } else { "idle" }));
+            let queue = self.queue.borrow();
+            let state = if queue.is_empty() { "idle" } else { "polling" };
+            parts.push(format!("write=<{state}, bufsize={}>", queue.size()));
+        }
+        Ok(format!("<{}>", parts.join(" ")))
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Make a transport of a connected, non-blocking socket. The transport owns it from now on.
+    #[pyo3(signature = (sock, protocol, waiter=None, *, extra=None, server=None))]
+    fn _make_socket_transport(
+        slf: &Bound<'_, Self>,
+        sock: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+        waiter: Option<&Bound<'_, PyAny>>,
+        extra: Option<&Bound<'_, PyDict>>,
+        server: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        slf.get().check_open()?;
+        let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+        slf.get().check_no_transport(py, fd)?;
+        let parts = Parts { fd, socket: Some(sock), protocol, peer: None, server, waiter, extra };
+        let transport = StreamTransport::create(slf, parts)?;
+        slf.get().push(py, Ready::Start(transport.clone_ref(py)));
+        Ok(transport.bind(py).to_owned().unbind())
+    }
+}

@@ -1,0 +1,24 @@
+"""The event loop."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from nalsil._datagrams import Datagrams
+from nalsil._life import Life
+from nalsil._processes import Processes
+from nalsil._serve import Serve
+
+
+class EventLoop(Serve, Datagrams, Processes, Life):
+    """An asyncio event loop.
+
+    What runs per callback or per packet is native; what runs once per connection, server or loop
+    stands in the Python modules of its bases.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # asyncio's transports in Python enter themselves here.
+        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()

@@ -1,0 +1,100 @@
+"""Names and addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import Any
+
+from nalsil import _nalsil
+
+# What may be a numeric address, in any of the ways that the system reads: dotted and shortened
+# IPv4, with octal and hexadecimal parts, and IPv6 with a zone. A name that fits is harmless: the
+# system says that it is no number, and the name goes its way.
+_MAYBE_NUMERIC = re.compile(r"[0-9a-fA-FxX.]*[0-9][0-9a-fA-FxX.]*|[0-9a-fA-F.:]*:[0-9a-fA-F.:]*(%.*)?")
+
+AddressInfo = tuple[
+    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
+]
+
+
+def _maybe_numeric(host: object) -> bool:
+    if host is None:
+        return True
+    if isinstance(host, (bytes, bytearray)):
+        host = bytes(host).decode("latin-1")
+    return isinstance(host, str) and _MAYBE_NUMERIC.fullmatch(host) is not None
+
+
+class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
+    """The part of a loop that resolves names."""
+
+    async def getaddrinfo(  # type: ignore[override]
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """Resolve a host and port, with the results and errors of `socket.getaddrinfo`.
+
+        Numeric addresses are resolved at once, without a thread.
+        """
+        if _maybe_numeric(host):
+            try:
+                return socket.getaddrinfo(  # type: ignore[return-value]
+                    host, port, family, type, proto, flags | socket.AI_NUMERICHOST
+                )
+            except socket.gaierror as error:
+                # A name after all. Every other error would come the other way as well.
+                if error.errno != socket.EAI_NONAME:
+                    raise
+        return await self.run_in_executor(
+            None, socket.getaddrinfo, host, port, family, type, proto, flags
+        )
+
+    async def getnameinfo(  # type: ignore[override]
+        self, sockaddr: Any, flags: int = 0
+    ) -> tuple[str, str]:
+        """Return host and service of a socket address, as `socket.getnameinfo` does."""
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        if flags & numeric == numeric:
+            return socket.getnameinfo(sockaddr, flags)
+        return await self.run_in_executor(None, socket.getnameinfo, sockaddr, flags)
+
+    async def _resolve(
+        self,
+        address: Any,
+        *,
+        family: int = 0,
+        type: int = socket.SOCK_STREAM,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """Resolve the address of a socket; flow label and scope of an IPv6 address are kept."""
+        host, port = address[:2]
+        infos = await self.getaddrinfo(
+            host, port, family=family, type=type, proto=proto, flags=flags
+        )
+        if not infos:
+            raise OSError("getaddrinfo() returned empty list")
+        if len(address) == 4 and any(address[2:]):
+            infos = [
+                (*info[:4], (*info[4][:2], *address[2:])) if info[0] == socket.AF_INET6 else info
+                for info in infos
+            ]
+        return infos
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:  # type: ignore[override]
+        """Connect a non-blocking socket to an address; a host name is resolved first."""
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            infos = await self._resolve(
+                address, family=sock.family, type=sock.type, proto=sock.proto
+            )
+            address = infos[0][4]
+        await self._sock_connect(sock, address)
+

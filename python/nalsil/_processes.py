@@ -1,0 +1,193 @@
+"""Pipes and child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+from asyncio import unix_events
+from asyncio.log import logger
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nalsil._names import Names
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[name-defined,misc]
+    """The reading end of a pipe on nalsil's loop."""
+
+
+class WritePipeTransport(unix_events._UnixWritePipeTransport):  # type: ignore[name-defined,misc]
+    """The writing end of a pipe on nalsil's loop."""
+
+
+class SubprocessTransport(unix_events._UnixSubprocessTransport):  # type: ignore[name-defined,misc]
+    """A child process on nalsil's loop."""
+
+
+class Processes(Names):
+    """The part of a loop that talks to pipes and child processes."""
+
+    async def connect_read_pipe(  # type: ignore[override]
+        self, protocol_factory: Callable[[], P], pipe: Any
+    ) -> tuple[asyncio.ReadTransport, P]:
+        """Read from a pipe, socket or character device; return (transport, protocol)."""
+        return await self._connect_pipe(ReadPipeTransport, protocol_factory, pipe)
+
+    async def connect_write_pipe(  # type: ignore[override]
+        self, protocol_factory: Callable[[], P], pipe: Any
+    ) -> tuple[asyncio.WriteTransport, P]:
+        """Write to a pipe, socket or character device; return (transport, protocol)."""
+        return await self._connect_pipe(WritePipeTransport, protocol_factory, pipe)
+
+    async def _connect_pipe(
+        self, transport_type: Any, protocol_factory: Callable[[], P], pipe: Any
+    ) -> tuple[Any, P]:
+        protocol = protocol_factory()
+        waiter = self.create_future()
+        transport = transport_type(self, pipe, protocol, waiter)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def subprocess_shell(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], P],
+        cmd: Any,
+        *,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        universal_newlines: bool = False,
+        shell: bool = True,
+        bufsize: int = 0,
+        encoding: None = None,
+        errors: None = None,
+        text: bool | None = None,
+        **kwargs: Any,
+    ) -> tuple[asyncio.SubprocessTransport, P]:
+        """Run a shell command as a child process; return (transport, protocol)."""
+        if not isinstance(cmd, (bytes, str)):
+            raise ValueError("cmd must be a string")
+        if not shell:
+            raise ValueError("shell must be True")
+        _check_binary(universal_newlines, bufsize, encoding, errors, text)
+        return await self._spawn(
+            protocol_factory, cmd, True, stdin, stdout, stderr, bufsize, kwargs
+        )
+
+    async def subprocess_exec(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], P],
+        program: Any,
+        *args: Any,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        universal_newlines: bool = False,
+        shell: bool = False,
+        bufsize: int = 0,
+        encoding: None = None,
+        errors: None = None,
+        text: bool | None = None,
+        **kwargs: Any,
+    ) -> tuple[asyncio.SubprocessTransport, P]:
+        """Run a program as a child process; return (transport, protocol)."""
+        if shell:
+            raise ValueError("shell must be False")
+        _check_binary(universal_newlines, bufsize, encoding, errors, text)
+        command = (program, *args)
+        return await self._spawn(
+            protocol_factory, command, False, stdin, stdout, stderr, bufsize, kwargs
+        )
+
+    async def _spawn(
+        self,
+        protocol_factory: Callable[[], P],
+        command: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        kwargs: dict[str, Any],
+    ) -> tuple[Any, P]:
+        protocol = protocol_factory()
+        waiter = self.create_future()
+        transport = SubprocessTransport(
+            self,
+            protocol,
+            command,
+            shell,
+            stdin,
+            stdout,
+            stderr,
+            bufsize,
+            waiter=waiter,
+            **kwargs,
+        )
+        self._watch_child(transport)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            await transport._wait()
+            raise
+        return transport, protocol
+
+    def _watch_child(self, transport: Any) -> None:
+        """Tell the transport when its child has ended."""
+        pid = transport.get_pid()
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            # An old kernel, or a sandbox: a thread waits instead.
+            name = f"nalsil-wait-{pid}"
+            waiting = threading.Thread(
+                target=self._wait_for_child, args=(pid, transport), name=name, daemon=True
+            )
+            waiting.start()
+            return
+
+        def ended() -> None:
+            self._remove_reader(pidfd)
+            os.close(pidfd)
+            transport._process_exited(_reap(pid))
+
+        self._add_reader(pidfd, ended)
+
+    def _wait_for_child(self, pid: int, transport: Any) -> None:
+        status = _reap(pid)
+        if not self.is_closed():
+            self.call_soon_threadsafe(transport._process_exited, status)
+
+
+def _reap(pid: int) -> int:
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        # Somebody else has waited for it, or the system does by itself: SIGCHLD is ignored.
+        logger.warning("child process pid %d exit status already read: returning 255", pid)
+        return 255
+    return os.waitstatus_to_exitcode(status)
+
+
+def _check_binary(
+    universal_newlines: bool, bufsize: int, encoding: Any, errors: Any, text: Any
+) -> None:
+    if universal_newlines:
+        raise ValueError("universal_newlines must be False")
+    if bufsize != 0:
+        raise ValueError("bufsize must be 0")
+    if text:
+        raise ValueError("text must be False")
+    if encoding is not None:
+        raise ValueError("encoding must be None")
+    if errors is not None:
+        raise ValueError("errors must be None")

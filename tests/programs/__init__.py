@@ -1,0 +1,1 @@
+"""Real programs on the loop under test, against real peers."""
