@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -140,7 +141,7 @@ class Serve(Connect):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
-        cleanup_socket: bool = True,
+        cleanup_socket: bool = sys.version_info >= (3, 13),
     ) -> Server:
         """Listen on a Unix socket and return the server.
 
@@ -148,7 +149,7 @@ class Serve(Connect):
             path: where the socket is made; one that is left over there is replaced. Bytes or text
                 that begin with a zero are an abstract name.
             cleanup_socket: remove the socket's file when the server is closed, unless somebody
-                else has put another there.
+                else has put another there. The default is that of the Python version: since 3.13.
 
         Raises:
             OSError: if the path cannot be bound.

@@ -97,7 +97,7 @@ class Signals(asyncio.AbstractEventLoop):
         """
         if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
-        _check_signal(sig)
+        self._check_signal(sig)
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
         _, writer = self._wakeup_sockets()
@@ -126,7 +126,7 @@ class Signals(asyncio.AbstractEventLoop):
             TypeError, ValueError: if there is no such signal.
             RuntimeError: if the signal cannot be caught.
         """
-        _check_signal(sig)
+        self._check_signal(sig)
         if self._signal_handlers.pop(sig, None) is None:
             return False
         default = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
@@ -162,9 +162,8 @@ class Signals(asyncio.AbstractEventLoop):
             reader.close()
             writer.close()
 
-
-def _check_signal(sig: object) -> None:
-    if not isinstance(sig, int):
-        raise TypeError(f"sig must be an int, not {sig!r}")
-    if sig not in signal.valid_signals():
-        raise ValueError(f"invalid signal number {sig}")
+    def _check_signal(self, sig: object) -> None:
+        if not isinstance(sig, int):
+            raise TypeError(f"sig must be an int, not {sig!r}")
+        if sig not in signal.valid_signals():
+            raise ValueError(f"invalid signal number {sig}")

@@ -16,5 +16,4 @@ SCRIPT = Path(sys.executable).with_name("nalsil")
 @pytest.mark.parametrize("command", [[sys.executable, "-m", "nalsil"], [str(SCRIPT)]])
 def test_version(command: list[str]) -> None:
     answer = subprocess.run([*command, "--version"], stdout=subprocess.PIPE, text=True, check=True)
-    assert answer.stdout == f"nalsil {nalsil.__version__}\n"
-    assert nalsil.__version__ == nalsil._nalsil.__version__
+    assert answer.stdout.startswith(f"nalsil {nalsil.__version__} (Python ")

@@ -184,7 +184,8 @@ def test_memory_comes_back_after_a_large_write(program):
         loop.close()
     """)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 20
+    # Of 250 MB written, at most one part may stay with the allocator.
+    assert int(done.stdout) < 60
 
 
 async def test_a_fast_sender_is_received_whole(loop):

@@ -25,7 +25,7 @@ def test_running_out_of_descriptors_while_accepting_recovers(program):
             loop = asyncio.get_running_loop()
             reported = []
             loop.set_exception_handler(lambda _loop, context: reported.append(context))
-            server = await loop.create_server(Greeter, "127.0.0.1", 0, backlog=200)
+            server = await loop.create_server(Greeter, "127.0.0.1", 0, backlog=20)
             address = server.sockets[0].getsockname()
             clients = [socket.socket() for _ in range(20)]
             hoard = []
@@ -65,9 +65,21 @@ def test_running_out_of_descriptors_while_accepting_recovers(program):
     assert done.stdout.splitlines() == ["reported OSError 0", "few", "served 20"], done.stderr
 
 
-def test_running_out_of_descriptors_while_connecting_is_told_and_recovers(program):
-    done = program("""
-        import asyncio, os, resource, socket
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "loop.create_connection(asyncio.Protocol, *address)",
+        pytest.param(
+            'loop.create_server(asyncio.Protocol, "127.0.0.1", 0)',
+            marks=pytest.mark.stock_since(3, 13),
+        ),
+        'loop.create_unix_server(asyncio.Protocol, "/nowhere")',
+        'loop.create_unix_connection(asyncio.Protocol, "/nowhere")',
+    ],
+)
+def test_running_out_of_descriptors_is_told_and_recovers(program, attempt):
+    done = program(f"""
+        import asyncio, os, resource
         async def main():
             loop = asyncio.get_running_loop()
             server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
@@ -81,12 +93,10 @@ def test_running_out_of_descriptors_while_connecting_is_told_and_recovers(progra
                     hoard.append(os.dup(0))
             except OSError:
                 pass
-            for attempt in (lambda: loop.create_connection(asyncio.Protocol, *address),
-                            lambda: loop.create_server(asyncio.Protocol, "127.0.0.1", 0)):
-                try:
-                    await attempt()
-                except OSError as error:
-                    print(error.errno)
+            try:
+                await {attempt}
+            except OSError:
+                print("told")
             for fd in hoard:
                 os.close(fd)
             transport, _ = await loop.create_connection(asyncio.Protocol, *address)
@@ -98,9 +108,10 @@ def test_running_out_of_descriptors_while_connecting_is_told_and_recovers(progra
         loop.run_until_complete(main())
         loop.close()
     """)
-    assert done.stdout.splitlines() == ["24", "24", "connected"], done.stderr
+    assert done.stdout.splitlines() == ["told", "connected"], done.stderr
 
 
+@pytest.mark.nalsil_only  # the stock loop leaks what it had opened before it failed
 def test_a_loop_made_without_descriptors_fails_and_leaks_nothing(program):
     done = program("""
         import os, resource

@@ -157,7 +157,14 @@ impl<T: Cancellable> Core<T> {
     }
 
     /// Moves the inbox of `handle` behind what is ready.
+    #[inline]
     pub fn take_inbox<W: crate::inbox::Unpark>(&mut self, handle: &Handle<T, W>) {
+        if handle.has_items() {
+            self.take_filled_inbox(handle);
+        }
+    }
+
+    fn take_filled_inbox<W: crate::inbox::Unpark>(&mut self, handle: &Handle<T, W>) {
         handle.take(&mut self.inbox_batch);
         self.counts.inbox += self.inbox_batch.len() as u64;
         self.ready.extend(self.inbox_batch.drain(..));

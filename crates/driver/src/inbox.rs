@@ -15,6 +15,8 @@ use std::io;
 #[derive(Debug)]
 pub struct Shared<T, W = Wake> {
     inbox: Mutex<Vec<T>>,
+    /// Whether the inbox has items, as a hint that is read without the lock.
+    filled: AtomicBool,
     parked: AtomicBool,
     wake: W,
     counters: LoopCounters,
@@ -49,6 +51,7 @@ impl<T, W: Unpark> Handle<T, W> {
     pub fn new(wake: W) -> Self {
         Handle(Arc::new(Shared {
             inbox: Mutex::new(Vec::new()),
+            filled: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             wake,
             counters: LoopCounters::default(),
@@ -64,7 +67,11 @@ impl<T, W: Unpark> Shared<T, W> {
 
     /// Gives `item` to the loop, and wakes it if it sleeps. Items of one thread keep their order.
     pub fn push(&self, item: T) {
-        self.inbox().push(item);
+        {
+            let mut inbox = self.inbox();
+            inbox.push(item);
+            self.filled.store(true, Ordering::Relaxed);
+        }
         self.unpark();
     }
 
@@ -94,7 +101,16 @@ impl<T, W: Unpark> Shared<T, W> {
     /// Exchanges the inbox for the empty `batch`.
     pub fn take(&self, batch: &mut Vec<T>) {
         debug_assert!(batch.is_empty());
-        std::mem::swap(&mut *self.inbox(), batch);
+        let mut inbox = self.inbox();
+        std::mem::swap(&mut *inbox, batch);
+        self.filled.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the inbox has items. What another thread pushes at this moment may be missed; what
+    /// this thread, or one that it has waited for, has pushed is not.
+    #[inline]
+    pub fn has_items(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
     }
 
     /// Looks at every item that waits in the inbox.

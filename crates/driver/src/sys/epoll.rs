@@ -5,7 +5,8 @@ use crate::core::Wait;
 use crate::event::{Event, Events, Interest, Token, Trigger};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The number under which the wake-up is registered; no slab gives it out.
@@ -14,16 +15,19 @@ pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
 /// Whether `epoll_pwait2` (Linux 5.11) is known to be missing or forbidden.
 static MILLISECONDS_ONLY: AtomicBool = AtomicBool::new(false);
 
-/// An epoll instance.
+/// An epoll instance. Its owner closes it; what is asked of it afterwards is `EBADF`.
 #[derive(Debug)]
 pub struct Selector {
-    epoll: OwnedFd,
+    /// −1 once it is closed.
+    epoll: AtomicI32,
 }
 
 /// An eventfd that ends a wait.
 #[derive(Debug)]
 pub struct Wake {
-    eventfd: OwnedFd,
+    /// Empty once it is closed. Locked, because a thread that signals must not find that the
+    /// number was closed and given out again in between.
+    eventfd: Mutex<Option<OwnedFd>>,
 }
 
 /// The reports of one `epoll_wait`.
@@ -87,18 +91,24 @@ impl Selector {
     ///
     /// When the process or the system has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the descriptor is new and owned by nobody else.
-        let epoll = unsafe {
-            let fd = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
-            OwnedFd::from_raw_fd(fd)
-        };
-        Ok(Selector { epoll })
+        // SAFETY: no pointers.
+        let epoll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        Ok(Selector { epoll: AtomicI32::new(epoll) })
+    }
+
+    /// Closes the descriptor. For the owner, when nobody waits.
+    pub fn close(&self) {
+        let epoll = self.epoll.swap(-1, Ordering::AcqRel);
+        if epoll >= 0 {
+            // SAFETY: the number was ours, and nobody else can take it out again.
+            drop(unsafe { OwnedFd::from_raw_fd(epoll) });
+        }
     }
 
     fn control(&self, operation: i32, fd: RawFd, mut event: libc::epoll_event) -> io::Result<()> {
         // SAFETY: the pointer is to a local that the call only reads.
         check(unsafe {
-            libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event)
+            libc::epoll_ctl(self.as_raw_fd(), operation, fd, &raw mut event)
         })?;
         Ok(())
     }
@@ -142,7 +152,9 @@ impl Selector {
     /// When the system has no memory left.
     pub fn register_wake(&self, wake: &Wake) -> io::Result<()> {
         let flags = epoll_flags(Interest::READABLE, Trigger::Edge);
-        self.set(wake.eventfd.as_raw_fd(), WAKE_TOKEN, flags, false)
+        let eventfd = wake.eventfd();
+        let fd = eventfd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        self.set(fd, WAKE_TOKEN, flags, false)
     }
 
     /// Reports nothing of `fd` from now on. A descriptor that is not registered, or closed, is
@@ -188,7 +200,7 @@ impl Selector {
         buffer: &mut Vec<libc::epoll_event>,
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
-        let epoll = self.epoll.as_raw_fd();
+        let epoll = self.as_raw_fd();
         let (pointer, room) = (buffer.as_mut_ptr(), buffer.capacity().min(i32::MAX as usize) as i32);
         if let Some(timeout) = timeout.filter(|t| !t.is_zero()) {
             if !MILLISECONDS_ONLY.load(Ordering::Relaxed) {
@@ -228,7 +240,13 @@ impl Selector {
 
 impl AsRawFd for Selector {
     fn as_raw_fd(&self) -> RawFd {
-        self.epoll.as_raw_fd()
+        self.epoll.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Selector {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -244,7 +262,17 @@ impl Wake {
             let fd = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
             OwnedFd::from_raw_fd(fd)
         };
-        Ok(Wake { eventfd })
+        Ok(Wake { eventfd: Mutex::new(Some(eventfd)) })
+    }
+
+    fn eventfd(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        // The content is valid at every moment, so a panic elsewhere is none of our business.
+        self.eventfd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the descriptor. Signals do nothing afterwards.
+    pub fn close(&self) {
+        drop(self.eventfd().take());
     }
 
     /// Ends the present wait, or the next.
@@ -253,11 +281,11 @@ impl Wake {
     ///
     /// `WouldBlock` when 2⁶⁴ − 2 signals were never looked at.
     pub fn signal(&self) -> io::Result<()> {
+        let eventfd = self.eventfd();
+        let Some(fd) = eventfd.as_ref() else { return Ok(()) };
         let one = 1u64.to_ne_bytes();
         // SAFETY: eight bytes of a local.
-        let written = unsafe {
-            libc::write(self.eventfd.as_raw_fd(), one.as_ptr().cast(), one.len())
-        };
+        let written = unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
         if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -141,10 +141,14 @@ impl EventLoop {
         &self.selector
     }
 
-    /// Schedules `item` for the next turn. For the loop's own thread.
+    /// Schedules `item` for the next turn, behind what other threads have sent. For the loop's own
+    /// thread.
     #[inline]
     pub fn push(&self, py: Python<'_>, item: Ready) {
-        self.state(py, |state| state.core.push(item));
+        self.state(py, |state| {
+            state.core.take_inbox(&self.inbox);
+            state.core.push(item);
+        });
     }
 
     /// Runs `body` with the loop's scratch memory, of [`SCRATCH_SIZE`] bytes.
@@ -315,6 +319,8 @@ impl EventLoop {
         let this = slf.get();
         this.closed.store(true, Ordering::Release);
         drop(this.drain(slf.py()));
+        this.selector.close();
+        this.inbox.wake().close();
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 asks for")]
