@@ -183,7 +183,7 @@ class Connect(Names):
             sock.setblocking(False)
             if local_infos is not None:
                 _bind_to_one(sock, family, local_infos)
-            await self.sock_connect(sock, address)
+            await self._sock_connect(sock, address)
         except BaseException:
             sock.close()
             raise
@@ -294,7 +294,7 @@ class Connect(Names):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            await self.sock_connect(sock, path)
+            await self._sock_connect(sock, path)
         except BaseException:
             sock.close()
             raise

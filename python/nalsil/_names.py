@@ -27,6 +27,28 @@ def _maybe_numeric(host: object) -> bool:
     return isinstance(host, str) and _MAYBE_NUMERIC.fullmatch(host) is not None
 
 
+def _numeric_infos(
+    host: Any, port: Any, family: int, type: int, proto: int, flags: int
+) -> list[AddressInfo] | None:
+    """Return what `socket.getaddrinfo` says of a numeric host; None if the host is a name."""
+    if not _maybe_numeric(host):
+        return None
+    try:
+        return socket.getaddrinfo(  # type: ignore[return-value]
+            host, port, family, type, proto, flags | socket.AI_NUMERICHOST
+        )
+    except socket.gaierror as error:
+        # Every error but "no such name" would come the other way as well.
+        if error.errno != socket.EAI_NONAME:
+            raise
+    # Either the host is a name after all, or the port is one that the system does not know.
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return None
+    return socket.getaddrinfo(host, port, family, type, proto, flags)  # type: ignore[return-value]
+
+
 class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
     """The part of a loop that resolves names."""
 
@@ -44,15 +66,9 @@ class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
 
         Numeric addresses are resolved at once, without a thread.
         """
-        if _maybe_numeric(host):
-            try:
-                return socket.getaddrinfo(  # type: ignore[return-value]
-                    host, port, family, type, proto, flags | socket.AI_NUMERICHOST
-                )
-            except socket.gaierror as error:
-                # A name after all. Every other error would come the other way as well.
-                if error.errno != socket.EAI_NONAME:
-                    raise
+        infos = _numeric_infos(host, port, family, type, proto, flags)
+        if infos is not None:
+            return infos
         return await self.run_in_executor(
             None, socket.getaddrinfo, host, port, family, type, proto, flags
         )
@@ -77,9 +93,16 @@ class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
     ) -> list[AddressInfo]:
         """Resolve the address of a socket; flow label and scope of an IPv6 address are kept."""
         host, port = address[:2]
-        infos = await self.getaddrinfo(
-            host, port, family=family, type=type, proto=proto, flags=flags
-        )
+        if isinstance(port, int) and not 0 <= port <= 65535:
+            # The system would take the port modulo 65536.
+            raise OverflowError(f"port must be 0-65535, not {port}")
+        infos = None
+        if host is not None:
+            infos = _numeric_infos(host, port, family, type, proto, flags)
+        if infos is None:
+            infos = await self.getaddrinfo(
+                host, port, family=family, type=type, proto=proto, flags=flags
+            )
         if not infos:
             raise OSError("getaddrinfo() returned empty list")
         if len(address) == 4 and any(address[2:]):

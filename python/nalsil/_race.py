@@ -13,13 +13,13 @@ R = TypeVar("R")
 async def race(
     tries: Iterable[T],
     run: Callable[[T], Awaitable[R]],
-    delay: float | None,
+    delay: float,
     discard: Callable[[R], None],
 ) -> tuple[R | None, list[OSError]]:
     """Begin the tries `delay` seconds apart, or as soon as one fails; the first to succeed wins.
 
-    With `delay` None they run one after another. A result that comes too late, or that nobody
-    takes because the caller was cancelled, goes to `discard`. Returns the winner's result, or
+    A result that comes too late, or that nobody takes because the caller was cancelled, goes to
+    `discard`. Returns the winner's result, or
     None and what the tries have raised. Other exceptions than OSError end the race.
     """
     errors: list[OSError] = []
@@ -51,24 +51,32 @@ async def race(
         running.discard(winners[0])
         return winners[0].result()
 
-    try:
+    async def winner() -> R | None:
         for attempt in tries:
             running.add(asyncio.create_task(call(attempt)))
-            failed = len(errors)
             result = await first_result(delay)
-            while result is None and delay is None and len(errors) == failed:
-                result = await first_result(None)
             if result is not None:
-                return result, errors
+                return result
         while running:
             result = await first_result(None)
             if result is not None:
-                return result, errors
-        return None, errors
+                return result
+        return None
+
+    result: R | None = None
+    try:
+        result = await winner()
     finally:
         losers = list(running)
         for task in losers:
             task.cancel()
             task.add_done_callback(discard_result)
         if losers:
-            await asyncio.wait(losers)
+            try:
+                await asyncio.wait(losers)
+            except BaseException:
+                # Cancelled while the losers end: nobody is there to take the winner.
+                if result is not None:
+                    discard(result)
+                raise
+    return result, errors

@@ -197,6 +197,28 @@ def test_connecting_to_a_literal_never_leaves_the_thread(run, loop):
     run(main())
 
 
+def test_connecting_to_a_literal_asks_no_getaddrinfo(new_loop):
+    class Refusing(type(new_loop())):
+        async def getaddrinfo(self, host, port, **options):
+            raise AssertionError(f"looked up {host}")
+
+    loop = Refusing()
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as sock:
+            address = listener.getsockname()
+            transport, _ = await loop.create_connection(asyncio.Protocol, *address)
+            transport.close()
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+            await asyncio.sleep(0.01)
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
 def test_a_name_goes_to_a_worker_and_comes_back(run, loop):
     async def main():
         return await loop.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)

@@ -128,26 +128,16 @@ async def test_a_refused_connection_says_where(loop):
 
 
 def test_the_next_address_is_tried_when_one_fails(resolving):
-    async def main():
-        server, port = await serve(loop)
-        addresses[1] = ("127.0.0.1", port)
-        transport, protocol = await loop.create_connection(Recorder, NAME, port)
-        assert transport.get_extra_info("peername") == ("127.0.0.1", port)
-        await end(server, protocol)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop = resolving(("127.0.0.1", refused_port()), listener.getsockname())
 
-    addresses = [("127.0.0.1", refused_port()), None]
-    loop = resolving()
-    replace_getaddrinfo(loop, addresses)
-    loop.run_until_complete(main())
+        async def main():
+            transport, protocol = await loop.create_connection(Recorder, NAME, 1)
+            assert transport.get_extra_info("peername") == listener.getsockname()
+            transport.close()
+            await protocol.lost
 
-
-def replace_getaddrinfo(loop, addresses):
-    """Resolve every name to `addresses`, read anew at each question."""
-
-    async def getaddrinfo(self, host, port, **options):
-        return [info(*address) for address in addresses]
-
-    type(loop).getaddrinfo = getaddrinfo
+        loop.run_until_complete(main())
 
 
 def test_one_error_for_all_addresses_is_raised_as_it_is(resolving):

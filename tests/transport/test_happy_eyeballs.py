@@ -9,11 +9,16 @@ import pytest
 from .protocols import Recorder, black_hole, refused_port
 
 
+NAME = "somewhere.test"
+
+
 def racing_loop(new_loop, addresses):
-    """A loop whose every name has these addresses."""
+    """A loop that finds these addresses for `NAME`."""
 
     class Resolving(type(new_loop())):
         async def getaddrinfo(self, host, port, **options):
+            if host != NAME:
+                return await super().getaddrinfo(host, port, **options)
             return [
                 (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)
                 for address in addresses
@@ -36,7 +41,7 @@ def listener():
 
 def connect(loop, **options):
     async def main():
-        transport, protocol = await loop.create_connection(Recorder, "a.test", 1, **options)
+        transport, protocol = await loop.create_connection(Recorder, NAME, 1, **options)
         peer = transport.get_extra_info("peername")
         transport.close()
         await protocol.lost
@@ -111,7 +116,7 @@ def test_cancelling_the_race_closes_every_socket(new_loop, hole):
 
     async def main():
         task = loop.create_task(
-            loop.create_connection(Recorder, "a.test", 1, happy_eyeballs_delay=0.001)
+            loop.create_connection(Recorder, NAME, 1, happy_eyeballs_delay=0.001)
         )
         await asyncio.sleep(0.05)
         task.cancel()

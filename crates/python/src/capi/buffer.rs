@@ -1,5 +1,6 @@
 //! Views of the memory of a caller's object.
 
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::mem::MaybeUninit;
@@ -62,9 +63,15 @@ impl WriteView {
     ///
     /// # Errors
     ///
-    /// `TypeError` or `BufferError` if it has no writable, contiguous buffer.
+    /// `TypeError` if it has no writable, contiguous buffer.
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        View::new(object, ffi::PyBUF_WRITABLE).map(WriteView)
+        View::new(object, ffi::PyBUF_WRITABLE).map(WriteView).map_err(|error| {
+            if error.is_instance_of::<PyBufferError>(object.py()) {
+                let text = format!("read-write bytes-like object expected: {}", error.value(object.py()));
+                return PyTypeError::new_err(text);
+            }
+            error
+        })
     }
 
     /// The memory. No Python code may run while the slice is used.

@@ -83,10 +83,10 @@ impl Pending {
         if self.cancelled.get() {
             return Ok(false);
         }
+        self.cancelled.set(true);
         if self.source_traceback.is_set() {
             self.repr.set(this.repr()?);
         }
-        self.cancelled.set(true);
         self.callback.clear();
         Ok(true)
     }

@@ -276,7 +276,7 @@ impl Instance<StreamTransport> {
             protocol.call_method1(intern!(py, "connection_made"), (self.bind(py),))
         });
         if let Err(error) = made {
-            self.report(self, py, "protocol.connection_made() call failed", error)?;
+            self.report(self, py, "Exception in callback protocol.connection_made()", error)?;
         }
         if self.reading.get() == Reading::NotStarted && self.fd.get() >= 0 {
             self.reading.set(Reading::On);
@@ -723,7 +723,7 @@ impl Instance<StreamTransport> {
         let reported = match told {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.report(self, py, "protocol.connection_lost() call failed", error)
+                self.report(self, py, "Exception in callback protocol.connection_lost()", error)
             }
         };
         let closed = self.close_descriptor(py);
