@@ -51,6 +51,10 @@ def _wakeup():
 
 import asyncio.events as events
 modules = {name: importlib.import_module(name) for name in json.loads(sys.argv[1])}
+for module in modules.values():
+    # Some modules load a public name when it is first asked for.
+    for name in getattr(module, "__all__", ()):
+        getattr(module, name)
 kept = {name: dict(vars(module)) for name, module in modules.items()}
 before = {name: attributes(module) for name, module in modules.items()}, process()
 import nalsil

@@ -2,7 +2,7 @@
 
 Each operation is begun again and again and cancelled after 0, 1, 2 … turns of the loop, until it is
 done before the cancellation comes. After each time the open descriptors are those of before, and a
-connection opened then, which gets the same descriptor numbers, receives its own bytes and no others.
+connection opened then, which gets the same descriptor numbers, receives its own bytes alone.
 """
 
 import asyncio

@@ -8,7 +8,6 @@ import pytest
 
 from .protocols import Recorder, black_hole, refused_port
 
-
 NAME = "somewhere.test"
 
 

@@ -1,4 +1,4 @@
-"""Streams: open_connection, start_server, StreamReader and StreamWriter on the loop's transports."""
+"""Streams: open_connection and start_server over the loop's transports."""
 
 import asyncio
 import contextlib

@@ -226,6 +226,11 @@ pub fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
+/// Whether the socket has no peer.
+pub fn is_unconnected(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOTCONN)
+}
+
 /// Whether an accept failed because the process or the system has no room, which may pass.
 pub fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(

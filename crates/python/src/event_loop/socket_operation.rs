@@ -223,7 +223,9 @@ impl SocketOperation {
             let text = format!("Connect call failed {}", address.repr()?);
             return Err(PyOSError::new_err((error, text)));
         }
-        Ok(Some(Obj::none(py)))
+        // No error and no peer: the report was about a socket that had the number before.
+        let pending = net::peer_address(Self::fileno(socket)?).is_err_and(|e| net::is_unconnected(&e));
+        Ok((!pending).then(|| Obj::none(py)))
     }
 
     fn accept(socket: &Bound<'_, PyAny>) -> Tried {
