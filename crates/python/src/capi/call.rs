@@ -4,7 +4,6 @@ use super::object::{Obj, Slot, Visit};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::cell::Cell;
 
 /// Arguments that a callback keeps without a tuple.
 const INLINE: usize = 3;
@@ -38,13 +37,11 @@ pub fn call<'py, const N: usize>(
 }
 
 /// A callable with its arguments, as `call_soon` takes them.
-#[derive(Default)]
 pub struct Callback {
     callable: Slot,
+    /// The arguments; or, if they are more than [`INLINE`], the tuple of them in the first place.
     arguments: [Slot; INLINE],
-    /// The arguments, if they are more than [`INLINE`].
-    tuple: Slot,
-    count: Cell<usize>,
+    count: usize,
 }
 
 impl Callback {
@@ -56,27 +53,25 @@ impl Callback {
         arguments: *const *mut ffi::PyObject,
         count: usize,
     ) -> PyResult<Self> {
-        let this = Callback::default();
         // SAFETY: the caller's arguments are alive during its call.
         unsafe {
-            this.callable.set(Bound::from_borrowed_ptr(py, callable));
-            if count <= INLINE {
-                for (index, slot) in this.arguments.iter().enumerate().take(count) {
-                    slot.set(Bound::from_borrowed_ptr(py, *arguments.add(index)));
+            let given = |index: usize| {
+                if index < count {
+                    Slot::new(Bound::from_borrowed_ptr(py, *arguments.add(index)))
+                } else {
+                    Slot::default()
                 }
+            };
+            let arguments = if count <= INLINE {
+                [given(0), given(1), given(2)]
             } else {
-                let length = ffi::Py_ssize_t::try_from(count).unwrap_or(ffi::Py_ssize_t::MAX);
-                let tuple = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(length))?;
-                for index in 0..count {
-                    let argument = *arguments.add(index);
-                    ffi::Py_INCREF(argument);
-                    ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, argument);
-                }
-                this.tuple.set(tuple);
-            }
+                let all = (0..count).map(|index| Bound::from_borrowed_ptr(py, *arguments.add(index)));
+                let tuple = PyTuple::new(py, all.collect::<Vec<_>>())?;
+                [Slot::new(tuple), Slot::default(), Slot::default()]
+            };
+            let callable = Slot::new(Bound::from_borrowed_ptr(py, callable));
+            Ok(Callback { callable, arguments, count })
         }
-        this.count.set(count);
-        Ok(this)
     }
 
     /// A callback of `callable(*arguments)`.
@@ -98,15 +93,19 @@ impl Callback {
     }
 
     /// The arguments as a tuple, unless the callback was cleared.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
     pub fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         if !self.callable.is_set() {
             return Ok(None);
         }
-        if let Some(tuple) = self.tuple.get(py) {
-            return Ok(Some(tuple));
+        if self.count > INLINE {
+            return Ok(self.arguments[0].get(py));
         }
         let given = self.arguments.iter().filter_map(|slot| slot.get(py));
-        let tuple = pyo3::types::PyTuple::new(py, given.collect::<Vec<_>>())?;
+        let tuple = PyTuple::new(py, given.collect::<Vec<_>>())?;
         Ok(Some(tuple.into_any()))
     }
 
@@ -121,20 +120,20 @@ impl Callback {
         // References of our own: the callback may be cleared while it runs.
         let held: [Option<Bound<'_, PyAny>>; INLINE] =
             [self.arguments[0].get(py), self.arguments[1].get(py), self.arguments[2].get(py)];
-        let tuple = self.tuple.get(py);
+        let pointer = |held: &Option<Bound<'_, PyAny>>| {
+            held.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)
+        };
         // SAFETY: everything is alive; the place before the arguments may be overwritten.
         let result = unsafe {
-            if let Some(tuple) = &tuple {
-                ffi::PyObject_Call(callable.as_ptr(), tuple.as_ptr(), std::ptr::null_mut())
+            if self.count > INLINE {
+                ffi::PyObject_Call(callable.as_ptr(), pointer(&held[0]), std::ptr::null_mut())
             } else {
-                let mut stack = [std::ptr::null_mut(); INLINE + 1];
-                for (place, argument) in stack[1..].iter_mut().zip(&held) {
-                    *place = argument.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
-                }
+                let [first, second, third] = held.each_ref().map(pointer);
+                let stack = [std::ptr::null_mut(), first, second, third];
                 ffi::PyObject_Vectorcall(
                     callable.as_ptr(),
                     stack.as_ptr().add(1),
-                    self.count.get() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                    self.count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
                     std::ptr::null_mut(),
                 )
             }
@@ -146,10 +145,9 @@ impl Callback {
     /// Forgets callable and arguments.
     pub fn clear(&self) {
         // All are out before one is dropped: the drop may run code that comes back here.
-        let gone: (Option<Obj>, [Option<Obj>; INLINE], Option<Obj>) = (
+        let gone: (Option<Obj>, [Option<Obj>; INLINE]) = (
             self.callable.take(),
             [self.arguments[0].take(), self.arguments[1].take(), self.arguments[2].take()],
-            self.tuple.take(),
         );
         drop(gone);
     }
@@ -158,6 +156,5 @@ impl Callback {
     pub fn traverse(&self, visit: &mut Visit<'_>) {
         visit.slot(&self.callable);
         self.arguments.iter().for_each(|slot| visit.slot(slot));
-        visit.slot(&self.tuple);
     }
 }

@@ -45,6 +45,13 @@ pub trait Native: Sized + 'static {
     /// Drops what may be part of a cycle.
     fn clear(&self);
 
+    /// Whether the garbage collector knows an instance from the start. If not, its owner must call
+    /// [`Instance::release`] in place of dropping it, and visit it by [`Instance::traverse_owned`].
+    const TRACKED: bool = true;
+
+    /// Whether [`Native::finalize`] does anything.
+    const HAS_FINALIZER: bool = false;
+
     /// Runs once before the object goes, while it is still whole.
     ///
     /// # Errors
@@ -203,15 +210,52 @@ impl<B: Native> Instance<B> {
         let cell = B::cell();
         let class = cell.class.load(Ordering::Relaxed);
         assert!(!class.is_null(), "the class is made when the module is imported");
-        // SAFETY: the class is ready, and its instances have room for the body. The collector
-        // cannot look at the new object before the body is written: nothing runs in between.
+        // SAFETY: the class is ready, and its instances have room for the body. The new object's
+        // own fields behind the header, those of the base, are uninitialised: they are cleared.
         unsafe {
-            let object = ffi::PyType_GenericAlloc(class, 0);
+            let object: *mut ffi::PyObject = ffi::PyObject_GC_New(class);
             if object.is_null() {
                 return Err(PyErr::fetch(py));
             }
-            object.byte_add(cell.offset.load(Ordering::Relaxed)).cast::<B>().write(body);
+            let offset = cell.offset.load(Ordering::Relaxed);
+            let header = size_of::<ffi::PyObject>();
+            object.byte_add(header).cast::<u8>().write_bytes(0, offset - header);
+            object.byte_add(offset).cast::<B>().write(body);
+            if B::TRACKED {
+                ffi::PyObject_GC_Track(object.cast());
+            }
             Ok(Instance(Obj::from_owned(object), PhantomData))
+        }
+    }
+
+    /// Drops the owner's reference to an instance that was not tracked from the start. If somebody
+    /// else holds the instance, the collector gets to know it now.
+    #[inline]
+    pub fn release(self) {
+        let object = self.0.as_ptr();
+        // SAFETY: attached, as every holder of an `Obj` is; the object is alive and of a class
+        // with garbage collection.
+        unsafe {
+            if !B::TRACKED && ffi::Py_REFCNT(object) > 1 && ffi::PyObject_GC_IsTracked(object) == 0 {
+                ffi::PyObject_GC_Track(object.cast());
+            }
+        }
+    }
+
+    /// The collector's visit of an owner that holds this instance.
+    ///
+    /// An instance that the collector does not know, and that nobody else holds, is seen through:
+    /// what it holds counts as held by its owner. One that somebody else holds as well is taken
+    /// for reachable until its owner lets it go.
+    pub fn traverse_owned(&self, visit: &mut Visit<'_>) {
+        let object = self.0.as_ptr();
+        // SAFETY: the object is alive.
+        let (tracked, held) =
+            unsafe { (ffi::PyObject_GC_IsTracked(object) != 0, ffi::Py_REFCNT(object) > 1) };
+        if tracked {
+            visit.object(&self.0);
+        } else if !held {
+            B::traverse(self, visit);
         }
     }
 
@@ -283,11 +327,13 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
         slot(ffi::Py_tp_traverse, traverse::<B> as *mut c_void),
         slot(ffi::Py_tp_clear, clear::<B> as *mut c_void),
-        slot(ffi::Py_tp_finalize, finalize::<B> as *mut c_void),
         slot(ffi::Py_tp_methods, tables.methods.as_ptr().cast_mut().cast()),
         slot(ffi::Py_tp_getset, tables.getters.as_ptr().cast_mut().cast()),
         slot(ffi::Py_tp_doc, B::DOC.as_ptr().cast_mut().cast()),
     ];
+    if B::HAS_FINALIZER {
+        slots.push(slot(ffi::Py_tp_finalize, finalize::<B> as *mut c_void));
+    }
     if B::AWAITABLE {
         slots.push(slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void));
         slots.push(slot(ffi::Py_tp_iternext, iternext::<B> as *mut c_void));
@@ -339,7 +385,7 @@ unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
     // SAFETY: called by the interpreter for an instance whose last reference went. The order is
     // that of the manual: finalizer, untrack, weak references, fields, memory, type.
     unsafe {
-        if ffi::PyObject_CallFinalizerFromDealloc(this) != 0 {
+        if B::HAS_FINALIZER && ffi::PyObject_CallFinalizerFromDealloc(this) != 0 {
             return;
         }
         ffi::PyObject_GC_UnTrack(this.cast());

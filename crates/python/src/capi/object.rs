@@ -127,10 +127,9 @@ pub struct Slot(Cell<Option<NonNull<ffi::PyObject>>>);
 
 impl Slot {
     /// A place with `object` in it.
+    #[inline]
     pub fn new(object: impl Into<Obj>) -> Self {
-        let slot = Slot::default();
-        slot.0.set(Some(ManuallyDrop::new(object.into()).0));
-        slot
+        Slot(Cell::new(Some(ManuallyDrop::new(object.into()).0)))
     }
 
     /// Puts `object` there and drops what was there before, in this order: the drop may run code.

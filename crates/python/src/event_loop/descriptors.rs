@@ -50,14 +50,18 @@ impl Waiter {
 
     fn traverse(&self, visit: &mut Visit<'_>) {
         match self {
-            Waiter::Callback(handle) => visit.object(handle.object()),
+            Waiter::Callback(handle) => handle.traverse_owned(visit),
             Waiter::Operation(operation) => visit.object(operation.object()),
         }
     }
 
     fn run(self, slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         match self {
-            Waiter::Callback(handle) => handle.run(slf.py()),
+            Waiter::Callback(handle) => {
+                let outcome = handle.run(slf.py());
+                handle.release();
+                outcome
+            }
             Waiter::Operation(operation) => SocketOperation::ready(&operation, slf),
         }
     }
@@ -65,7 +69,11 @@ impl Waiter {
     /// Called when somebody else takes the place, or it is given up.
     fn cancel(self, py: Python<'_>) -> PyResult<()> {
         match self {
-            Waiter::Callback(handle) => handle.bind(py).call_method0(intern!(py, "cancel")).map(drop),
+            Waiter::Callback(handle) => {
+                let outcome = handle.bind(py).call_method0(intern!(py, "cancel")).map(drop);
+                handle.release();
+                outcome
+            }
             // Like a reader that was replaced, the operation waits for ever unless it is cancelled.
             Waiter::Operation(_) => Ok(()),
         }
@@ -122,6 +130,15 @@ impl Descriptor {
             selector.deregister(self.fd);
         }
         Woken { reader, writer }
+    }
+
+    /// Drops who waits.
+    pub fn release(self) {
+        for waiter in [self.reader, self.writer].into_iter().flatten() {
+            if let Waiter::Callback(handle) = waiter {
+                handle.release();
+            }
+        }
     }
 
     /// A handle of this descriptor, to name it in a report.

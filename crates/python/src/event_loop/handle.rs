@@ -17,9 +17,15 @@ pub struct Pending {
     context: Slot,
     event_loop: Slot,
     cancelled: Cell<bool>,
-    /// Where it was scheduled, in debug mode.
+    /// What debug mode remembers.
+    debug: Option<Box<Remembered>>,
+}
+
+/// What debug mode remembers of a handle.
+struct Remembered {
+    /// Where it was scheduled.
     source_traceback: Slot,
-    /// How it looked before it was cancelled, in debug mode.
+    /// How it looked before it was cancelled.
     repr: Slot,
 }
 
@@ -32,18 +38,18 @@ impl Pending {
         context: Obj,
     ) -> PyResult<Self> {
         let py = event_loop.py();
-        let pending = Pending {
+        let debug = if event_loop.get().is_debug() { Some(Remembered::now(py)?) } else { None };
+        Ok(Pending {
             callback,
             context: Slot::new(context),
             event_loop: Slot::new(event_loop),
             cancelled: Cell::new(false),
-            source_traceback: Slot::default(),
-            repr: Slot::default(),
-        };
-        if event_loop.get().is_debug() {
-            pending.source_traceback.set(source_traceback(py)?);
-        }
-        Ok(pending)
+            debug,
+        })
+    }
+
+    fn source_traceback<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.debug.as_ref().and_then(|debug| debug.source_traceback.get(py))
     }
 
     /// Runs the callback in its context. `this` is the handle, for reports.
@@ -73,7 +79,7 @@ impl Pending {
             (None, _) => this.bind(py).repr()?.to_string(),
         };
         let mut more = vec![("handle", this.bind(py).to_owned())];
-        if let Some(traceback) = self.source_traceback.get(py) {
+        if let Some(traceback) = self.source_traceback(py) {
             more.push(("source_traceback", traceback));
         }
         errors::report(&event_loop, &format!("Exception in callback {what}"), error, &more)
@@ -84,8 +90,8 @@ impl Pending {
             return Ok(false);
         }
         self.cancelled.set(true);
-        if self.source_traceback.is_set() {
-            self.repr.set(this.repr()?);
+        if let Some(debug) = &self.debug {
+            debug.repr.set(this.repr()?);
         }
         self.callback.clear();
         Ok(true)
@@ -93,24 +99,34 @@ impl Pending {
 
     fn traverse(&self, visit: &mut Visit<'_>) {
         self.callback.traverse(visit);
-        for slot in [&self.context, &self.event_loop, &self.source_traceback, &self.repr] {
-            visit.slot(slot);
+        visit.slot(&self.context);
+        visit.slot(&self.event_loop);
+        if let Some(debug) = &self.debug {
+            visit.slot(&debug.source_traceback);
+            visit.slot(&debug.repr);
         }
     }
 
     fn clear(&self) {
         self.callback.clear();
-        for slot in [&self.context, &self.event_loop, &self.source_traceback, &self.repr] {
-            drop(slot.take());
+        drop(self.context.take());
+        drop(self.event_loop.take());
+        if let Some(debug) = &self.debug {
+            drop(debug.source_traceback.take());
+            drop(debug.repr.take());
         }
     }
 }
 
-/// The stack of the Python code that is running, as debug mode shows it.
-fn source_traceback(py: Python<'_>) -> PyResult<Obj> {
-    let imports = crate::imports::imports(py)?;
-    let frame = imports.get_frame.bind(py).call0()?;
-    Ok(Obj::from(imports.extract_stack.bind(py).call1((frame,))?))
+impl Remembered {
+    /// The stack of the Python code that is running.
+    #[cold]
+    fn now(py: Python<'_>) -> PyResult<Box<Self>> {
+        let imports = crate::imports::imports(py)?;
+        let frame = imports.get_frame.bind(py).call0()?;
+        let stack = imports.extract_stack.bind(py).call1((frame,))?;
+        Ok(Box::new(Remembered { source_traceback: Slot::new(stack), repr: Slot::default() }))
+    }
 }
 
 /// A body with a [`Pending`] in it.
@@ -223,9 +239,13 @@ fn scheduled_getters<B: Scheduled>() -> Vec<Getter> {
         getter::<B>(c"_context", |b, py| Ok(b.pending().context.get_or_none(py).into())),
         getter::<B>(c"_loop", |b, py| Ok(b.pending().event_loop.get_or_none(py).into())),
         getter::<B>(c"_source_traceback", |b, py| {
-            Ok(b.pending().source_traceback.get_or_none(py).into())
+            let traceback = b.pending().source_traceback(py);
+            Ok(traceback.map_or_else(|| Obj::none(py), Obj::from))
         }),
-        getter::<B>(c"_repr", |b, py| Ok(b.pending().repr.get_or_none(py).into())),
+        getter::<B>(c"_repr", |b, py| {
+            let repr = b.pending().debug.as_ref().and_then(|debug| debug.repr.get(py));
+            Ok(repr.map_or_else(|| Obj::none(py), Obj::from))
+        }),
     ]
 }
 
@@ -250,6 +270,9 @@ impl Scheduled for Handle {
 static HANDLE: ClassCell = ClassCell::new();
 
 impl Native for Handle {
+    // Most handles live for one turn, are held by the loop's queue alone, and are many.
+    const TRACKED: bool = false;
+
     const NAME: &'static CStr = c"nalsil._nalsil.Handle";
     const DOC: &'static CStr = c"A callback that waits for its turn; an asyncio.Handle.";
 

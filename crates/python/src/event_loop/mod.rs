@@ -54,9 +54,16 @@ impl Cancellable for Ready {
 }
 
 impl Ready {
+    /// Drops the item, in the way that its handle asks for.
+    fn release(self) {
+        if let Ready::Handle(handle) = self {
+            handle.release();
+        }
+    }
+
     fn traverse(&self, visit: &mut Visit<'_>) {
         match self {
-            Ready::Handle(handle) => visit.object(handle.object()),
+            Ready::Handle(handle) => handle.traverse_owned(visit),
             Ready::Timer(handle) => visit.object(handle.object()),
             Ready::Start(stream) | Ready::Lost(stream) => visit.object(stream.object()),
             Ready::Io(_) => {}
@@ -214,15 +221,19 @@ impl EventLoop {
         self.inbox.for_each(|item| item.traverse(visit));
     }
 
-    /// Takes everything out that the loop holds.
-    fn drain(&self, py: Python<'_>) -> (Vec<Ready>, Vec<Ready>, Vec<Source>) {
-        let mut inbox = Vec::new();
-        self.inbox.take(&mut inbox);
+    /// Drops everything that the loop holds.
+    fn drain(&self, py: Python<'_>) {
         let (items, sources) = self.state(py, |state| {
+            state.core.take_inbox(&self.inbox);
             state.by_fd.clear();
             (state.core.drain(), state.sources.drain())
         });
-        (inbox, items, sources)
+        items.into_iter().for_each(Ready::release);
+        for source in sources {
+            if let Source::Descriptor(descriptor) = source {
+                descriptor.release();
+            }
+        }
     }
 }
 
@@ -318,7 +329,7 @@ impl EventLoop {
     fn _close(slf: &Bound<'_, Self>) {
         let this = slf.get();
         this.closed.store(true, Ordering::Release);
-        drop(this.drain(slf.py()));
+        this.drain(slf.py());
         this.selector.close();
         this.inbox.wake().close();
     }
@@ -334,7 +345,7 @@ impl EventLoop {
 
     fn __clear__(slf: &Bound<'_, Self>) {
         let (py, this) = (slf.py(), slf.get());
-        drop(this.drain(py));
+        this.drain(py);
         drop(this.task_factory.with(py, Option::take));
         drop(this.loop_keyword.with(py, Option::take));
     }

@@ -96,7 +96,9 @@ impl EventLoop {
         if slf.get().is_debug() {
             return Self::run_item_timed(slf, item);
         }
-        Self::run_item_now(slf, &item)
+        let outcome = Self::run_item_now(slf, &item);
+        item.release();
+        outcome
     }
 
     #[inline]
@@ -134,6 +136,7 @@ impl EventLoop {
         if seconds >= this.slow_callback_duration() {
             slf.call_method1(intern!(py, "_report_slow"), (what, seconds))?;
         }
+        item.release();
         outcome
     }
 

@@ -110,7 +110,7 @@ impl Method for CallSoonThreadsafe {
             if this.is_closed_now() {
                 let mut late = Vec::new();
                 this.inbox.take(&mut late);
-                drop(late);
+                late.into_iter().for_each(Ready::release);
             }
         }
         Ok(handle.into_obj())

@@ -227,6 +227,7 @@ impl Native for StreamTransport {
     const NAME: &'static CStr = c"nalsil._nalsil.StreamTransport";
     const DOC: &'static CStr = c"A connected TCP or Unix stream; an asyncio.Transport.";
     const HAS_REPR: bool = true;
+    const HAS_FINALIZER: bool = true;
 
     fn cell() -> &'static ClassCell {
         &STREAM_TRANSPORT
