@@ -21,7 +21,9 @@ def busy(seconds):
         pass
 
 
-def test_is_off_unless_asked_for(loop):
+def test_is_off_unless_asked_for(new_loop, monkeypatch):
+    monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
+    loop = new_loop()
     assert loop.get_debug() is sys.flags.dev_mode
     loop.set_debug(True)
     assert loop.get_debug() is True
@@ -29,7 +31,8 @@ def test_is_off_unless_asked_for(loop):
     assert loop.get_debug() is False
 
 
-def test_the_environment_turns_it_on(program):
+def test_the_environment_turns_it_on(program, monkeypatch):
+    monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
     source = "loop = new_event_loop(); print(loop.get_debug()); loop.close()"
     assert program(source, PYTHONASYNCIODEBUG="1").stdout == "True\n"
     assert program(source, "-X", "dev").stdout == "True\n"
@@ -172,6 +175,7 @@ def test_a_reported_exception_tells_where_the_callback_was_scheduled(debugged, c
 
 
 def test_coroutine_origins_are_tracked_while_it_runs(loop):
+    loop.set_debug(False)
     depth_before = sys.get_coroutine_origin_tracking_depth()
 
     async def main():

@@ -79,6 +79,7 @@ def test_repr_of_a_timer_tells_when(loop):
 
 
 def test_repr_of_a_cancelled_handle_says_so_and_forgets_the_callback(loop):
+    loop.set_debug(False)
     handle = loop.call_soon(named)
     handle.cancel()
     assert repr(handle) == "<Handle cancelled>"

@@ -9,6 +9,7 @@ use super::object::{Obj, Visit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -48,6 +49,10 @@ pub trait Native: Sized + 'static {
     /// Whether the garbage collector knows an instance from the start. If not, its owner must call
     /// [`Instance::release`] in place of dropping it, and visit it by [`Instance::traverse_owned`].
     const TRACKED: bool = true;
+
+    /// How many dead instances are kept to be used again, for classes whose instances come and go
+    /// with every callback.
+    const RECYCLED: usize = 0;
 
     /// Whether [`Native::finalize`] does anything.
     const HAS_FINALIZER: bool = false;
@@ -99,6 +104,55 @@ pub struct ClassCell {
     class: AtomicPtr<ffi::PyTypeObject>,
     offset: AtomicUsize,
     tables: OnceLock<Tables>,
+    recycled: Recycled,
+}
+
+/// Dead instances. Where there is a GIL, it is what makes them belong to one thread at a time;
+/// where there is none, nothing is kept.
+struct Recycled(UnsafeCell<Vec<*mut ffi::PyObject>>);
+
+// SAFETY: reached only by `give` and `take`, whose callers hold the GIL.
+unsafe impl Sync for Recycled {}
+// SAFETY: as above.
+unsafe impl Send for Recycled {}
+
+#[cfg(not(Py_GIL_DISABLED))]
+impl Recycled {
+    /// # Safety
+    ///
+    /// The caller holds the GIL.
+    #[inline]
+    unsafe fn take(&self) -> Option<*mut ffi::PyObject> {
+        // SAFETY: the GIL makes this the only borrow, and nothing is called during it.
+        unsafe { (*self.0.get()).pop() }
+    }
+
+    /// Keeps `object` unless there are `most` already.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the GIL.
+    #[inline]
+    unsafe fn give(&self, object: *mut ffi::PyObject, most: usize) -> bool {
+        // SAFETY: as above.
+        let kept = unsafe { &mut *self.0.get() };
+        let keep = kept.len() < most;
+        if keep {
+            kept.push(object);
+        }
+        keep
+    }
+}
+
+#[cfg(Py_GIL_DISABLED)]
+impl Recycled {
+    unsafe fn take(&self) -> Option<*mut ffi::PyObject> {
+        None
+    }
+
+    unsafe fn give(&self, _object: *mut ffi::PyObject, _most: usize) -> bool {
+        false
+    }
 }
 
 struct Tables {
@@ -113,6 +167,7 @@ impl ClassCell {
             class: AtomicPtr::new(std::ptr::null_mut()),
             offset: AtomicUsize::new(0),
             tables: OnceLock::new(),
+            recycled: Recycled(UnsafeCell::new(Vec::new())),
         }
     }
 }
@@ -210,21 +265,39 @@ impl<B: Native> Instance<B> {
         let cell = B::cell();
         let class = cell.class.load(Ordering::Relaxed);
         assert!(!class.is_null(), "the class is made when the module is imported");
-        // SAFETY: the class is ready, and its instances have room for the body. The new object's
-        // own fields behind the header, those of the base, are uninitialised: they are cleared.
+        let offset = cell.offset.load(Ordering::Relaxed);
+        // SAFETY: the class is ready, and its instances have room for the body.
         unsafe {
-            let object: *mut ffi::PyObject = ffi::PyObject_GC_New(class);
-            if object.is_null() {
-                return Err(PyErr::fetch(py));
-            }
-            let offset = cell.offset.load(Ordering::Relaxed);
-            let header = size_of::<ffi::PyObject>();
-            object.byte_add(header).cast::<u8>().write_bytes(0, offset - header);
+            let object = if B::RECYCLED > 0
+                && let Some(object) = cell.recycled.take()
+            {
+                ffi::PyObject_Init(object, class)
+            } else {
+                Self::allocate(py, class, offset)?
+            };
             object.byte_add(offset).cast::<B>().write(body);
             if B::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());
             }
             Ok(Instance(Obj::from_owned(object), PhantomData))
+        }
+    }
+
+    /// Memory for an instance, with the fields of the base cleared.
+    unsafe fn allocate(
+        py: Python<'_>,
+        class: *mut ffi::PyTypeObject,
+        offset: usize,
+    ) -> PyResult<*mut ffi::PyObject> {
+        // SAFETY: the caller vouches for the class; the memory up to the offset is the object's.
+        unsafe {
+            let object: *mut ffi::PyObject = ffi::PyObject_GC_New(class);
+            if object.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            let header = size_of::<ffi::PyObject>();
+            object.byte_add(header).cast::<u8>().write_bytes(0, offset - header);
+            Ok(object)
         }
     }
 
@@ -396,6 +469,11 @@ unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
         let body = std::ptr::from_ref(B::from_object(this)).cast_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(body)));
         debug_assert!(dropped.is_ok(), "a drop panicked");
+        // The fields of the base are as they were made: nobody can write them.
+        if B::RECYCLED > 0 && B::cell().recycled.give(this, B::RECYCLED) {
+            ffi::Py_DECREF(class.cast());
+            return;
+        }
         if let Some(free) = (*class).tp_free {
             free(this.cast());
         }

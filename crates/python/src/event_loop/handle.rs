@@ -272,6 +272,7 @@ static HANDLE: ClassCell = ClassCell::new();
 impl Native for Handle {
     // Most handles live for one turn, are held by the loop's queue alone, and are many.
     const TRACKED: bool = false;
+    const RECYCLED: usize = 512;
 
     const NAME: &'static CStr = c"nalsil._nalsil.Handle";
     const DOC: &'static CStr = c"A callback that waits for its turn; an asyncio.Handle.";
@@ -357,6 +358,8 @@ impl Method for When {
 static TIMER_HANDLE: ClassCell = ClassCell::new();
 
 impl Native for TimerHandle {
+    const RECYCLED: usize = 512;
+
     const NAME: &'static CStr = c"nalsil._nalsil.TimerHandle";
     const DOC: &'static CStr = c"A callback that waits for its time; an asyncio.TimerHandle.";
 
