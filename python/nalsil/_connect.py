@@ -110,9 +110,7 @@ class Connect(Names):
         if host is not None or port is not None:
             if sock is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
-            infos = await self._resolve(
-                (host, port), family=family, proto=proto, flags=flags
-            )
+            infos = await self._resolve((host, port), family=family, proto=proto, flags=flags)
             local_infos = None
             if local_addr is not None:
                 local_infos = await self._resolve(
@@ -120,9 +118,7 @@ class Connect(Names):
                 )
             if interleave:
                 infos = _interleave(infos, interleave)
-            sock = await self._connect_to_one(
-                infos, local_infos, happy_eyeballs_delay, all_errors
-            )
+            sock = await self._connect_to_one(infos, local_infos, happy_eyeballs_delay, all_errors)
             owned = True
         else:
             if sock is None:
@@ -385,9 +381,7 @@ class Connect(Names):
 _interleave = interleave
 
 
-def _bind_to_one(
-    sock: socket.socket, family: int, local_infos: list[AddressInfo]
-) -> None:
+def _bind_to_one(sock: socket.socket, family: int, local_infos: list[AddressInfo]) -> None:
     errors: list[OSError] = []
     for local_family, _, _, _, address in local_infos:
         if local_family != family:

@@ -149,5 +149,3 @@ class Datagrams(Names):
         if not pairs:
             raise ValueError("can not get address information")
         return pairs
-
-

@@ -34,9 +34,7 @@ class Executors(asyncio.AbstractEventLoop):
         if asyncio.iscoroutine(func) or inspect.iscoroutinefunction(func):
             raise TypeError("coroutines cannot be used with run_in_executor()")
         if not callable(func):
-            raise TypeError(
-                f"a callable object was expected by run_in_executor(), got {func!r}"
-            )
+            raise TypeError(f"a callable object was expected by run_in_executor(), got {func!r}")
         if executor is None:
             executor = self._get_default_executor()
         return asyncio.wrap_future(executor.submit(func, *args), loop=self)

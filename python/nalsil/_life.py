@@ -158,9 +158,7 @@ class Life(Executors, Signals, _nalsil.EventLoop, asyncio.AbstractEventLoop):
         self._asyncgens_shutdown_called = True
         closing = list(self._asyncgens)
         self._asyncgens.clear()
-        results = await asyncio.gather(
-            *[agen.aclose() for agen in closing], return_exceptions=True
-        )
+        results = await asyncio.gather(*[agen.aclose() for agen in closing], return_exceptions=True)
         for agen, result in zip(closing, results, strict=True):
             if isinstance(result, Exception):
                 self.call_exception_handler(
@@ -250,9 +248,7 @@ class Life(Executors, Signals, _nalsil.EventLoop, asyncio.AbstractEventLoop):
 
 
 def _stop_loop_of(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled() and isinstance(
-        future.exception(), (SystemExit, KeyboardInterrupt)
-    ):
+    if not future.cancelled() and isinstance(future.exception(), (SystemExit, KeyboardInterrupt)):
         # It was raised through the run, which has ended by that.
         return
     future.get_loop().stop()
@@ -265,4 +261,3 @@ def _context_of(context: dict[str, Any]) -> Any:
             get_context = getattr(thing, "get_context", None)
             return get_context() if get_context is not None else None
     return None
-

@@ -12,7 +12,9 @@ from nalsil import _nalsil
 # What may be a numeric address, in any of the ways that the system reads: dotted and shortened
 # IPv4, with octal and hexadecimal parts, and IPv6 with a zone. A name that fits is harmless: the
 # system says that it is no number, and the name goes its way.
-_MAYBE_NUMERIC = re.compile(r"[0-9a-fA-FxX.]*[0-9][0-9a-fA-FxX.]*|[0-9a-fA-F.:]*:[0-9a-fA-F.:]*(%.*)?")
+_MAYBE_NUMERIC = re.compile(
+    r"[0-9a-fA-FxX.]*[0-9][0-9a-fA-FxX.]*|[0-9a-fA-F.:]*:[0-9a-fA-F.:]*(%.*)?"
+)
 
 AddressInfo = tuple[
     socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
@@ -120,4 +122,3 @@ class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
             )
             address = infos[0][4]
         await self._sock_connect(sock, address)
-

@@ -33,9 +33,7 @@ async def race(
         return await run(attempt)
 
     async def first_result(timeout: float | None) -> R | None:
-        done, _ = await asyncio.wait(
-            running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         winners = []
         for task in done:
             error = task.exception()

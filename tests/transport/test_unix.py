@@ -99,7 +99,7 @@ class TestThePath:
 
     @pytest.mark.stock_since(3, 13)
     async def test_is_removed_with_the_server(self, loop, path):
-        server = await loop.create_unix_server(Echo, path)
+        server = await loop.create_unix_server(Echo, path, cleanup_socket=True)
         assert os.path.exists(path)
         await end(server)
         assert not os.path.exists(path)
@@ -112,8 +112,8 @@ class TestThePath:
 
     @pytest.mark.stock_since(3, 13)
     async def test_is_left_alone_when_another_server_has_taken_it(self, loop, path):
-        first = await loop.create_unix_server(Echo, path)
-        second = await loop.create_unix_server(Echo, path)
+        first = await loop.create_unix_server(Echo, path, cleanup_socket=True)
+        second = await loop.create_unix_server(Echo, path, cleanup_socket=True)
         await end(first)
         assert os.path.exists(path)
         assert await ask(loop, path) == b"ping"
@@ -122,7 +122,7 @@ class TestThePath:
 
     @pytest.mark.stock_since(3, 13)
     async def test_may_be_gone_already(self, loop, path):
-        server = await loop.create_unix_server(Echo, path)
+        server = await loop.create_unix_server(Echo, path, cleanup_socket=True)
         os.unlink(path)
         await end(server)
 
@@ -130,7 +130,7 @@ class TestThePath:
     async def test_of_a_given_socket_is_removed_too(self, loop, path):
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(path)
-        server = await loop.create_unix_server(Echo, sock=sock)
+        server = await loop.create_unix_server(Echo, sock=sock, cleanup_socket=True)
         await end(server)
         assert not os.path.exists(path)
 

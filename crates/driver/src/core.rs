@@ -84,6 +84,11 @@ impl<T: Cancellable> Core<T> {
         self.timers.note_cancelled()
     }
 
+    /// Makes the next turn ask the system: a run that is one turn long sees I/O as well.
+    pub fn begin_run(&mut self) {
+        self.turns_unpolled = MAX_TURNS;
+    }
+
     /// Decides what to do before the next turn. `now` reads the monotonic clock in seconds;
     /// `stopping` means that the loop ends after this turn, so it must not sleep.
     pub fn plan(&mut self, now: impl Fn() -> f64, stopping: bool) -> Wait {
@@ -250,11 +255,12 @@ mod tests {
         core.push_timer(1.0, 10);
         core.push(1);
         let mut events = core.take_events();
-        events.buffer.push_for_test(Event {
-            token: Token::from_bits(7),
-            ready: Interest::READABLE,
+        events
+            .buffer
+            .push_for_test(Event { token: Token::from_bits(7), ready: Interest::READABLE });
+        core.finish_wait(events, false, |event| {
+            100 + i32::try_from(event.token.to_bits()).unwrap()
         });
-        core.finish_wait(events, false, |event| 100 + i32::try_from(event.token.to_bits()).unwrap());
         assert_eq!(run(&mut core, 5.0), [1, 107, 10]);
     }
 
@@ -302,6 +308,17 @@ mod tests {
                 core.push(1);
             }
         }
+    }
+
+    #[test]
+    fn the_first_turn_of_a_run_asks_the_system() {
+        let mut core: Core<i32> = Core::default();
+        let events = core.take_events();
+        core.finish_wait(events, false, |_| 0);
+        core.push(1);
+        assert_eq!(core.plan(|| 0.0, false), Wait::Skip);
+        core.begin_run();
+        assert_eq!(core.plan(|| 0.0, false), Wait::Poll);
     }
 
     #[test]

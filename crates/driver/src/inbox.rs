@@ -85,17 +85,17 @@ impl<T, W: Unpark> Shared<T, W> {
 
     /// Announces that the loop is about to sleep. `false`: it must not, the inbox has items.
     pub fn prepare_park(&self) -> bool {
-        self.parked.store(true, Ordering::SeqCst);
+        self.parked.swap(true, Ordering::SeqCst);
         if self.inbox().is_empty() {
             return true;
         }
-        self.parked.store(false, Ordering::SeqCst);
+        self.parked.swap(false, Ordering::SeqCst);
         false
     }
 
     /// Announces that the loop is awake.
     pub fn finish_park(&self) {
-        self.parked.store(false, Ordering::SeqCst);
+        self.parked.swap(false, Ordering::SeqCst);
     }
 
     /// Exchanges the inbox for the empty `batch`.

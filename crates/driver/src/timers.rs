@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_timer_is_not_due_one_step_before_its_time() {
         let mut timers = Timers::default();
-        let when = 1234.567_891_234;
+        let when = 1_234.567_891_234;
         timers.insert(when, Item::new(0));
         assert!(numbers(&mut timers, f64::from_bits(when.to_bits() - 1)).is_empty());
         assert_eq!(numbers(&mut timers, when), vec![0]);

@@ -107,9 +107,7 @@ impl Selector {
 
     fn control(&self, operation: i32, fd: RawFd, mut event: libc::epoll_event) -> io::Result<()> {
         // SAFETY: the pointer is to a local that the call only reads.
-        check(unsafe {
-            libc::epoll_ctl(self.as_raw_fd(), operation, fd, &raw mut event)
-        })?;
+        check(unsafe { libc::epoll_ctl(self.as_raw_fd(), operation, fd, &raw mut event) })?;
         Ok(())
     }
 
@@ -201,32 +199,17 @@ impl Selector {
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
         let epoll = self.as_raw_fd();
-        let (pointer, room) = (buffer.as_mut_ptr(), buffer.capacity().min(i32::MAX as usize) as i32);
-        if let Some(timeout) = timeout.filter(|t| !t.is_zero()) {
-            if !MILLISECONDS_ONLY.load(Ordering::Relaxed) {
-                let limit = libc::timespec {
-                    tv_sec: timeout.as_secs() as libc::time_t,
-                    tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
-                };
-                // SAFETY: the buffer has `room` places, the time is a local, no signal mask.
-                let found = unsafe {
-                    libc::syscall(
-                        libc::SYS_epoll_pwait2,
-                        epoll,
-                        pointer,
-                        room,
-                        &raw const limit,
-                        std::ptr::null::<libc::sigset_t>(),
-                        0usize,
-                    )
-                };
-                match check(found as i32) {
-                    // Old kernels do not know the call, and sandboxes refuse what they do not know.
-                    Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                        MILLISECONDS_ONLY.store(true, Ordering::Relaxed);
-                    }
-                    other => return other.map(|n| n as usize),
+        let (pointer, room) =
+            (buffer.as_mut_ptr(), buffer.capacity().min(i32::MAX as usize) as i32);
+        if let Some(timeout) = timeout.filter(|t| !t.is_zero())
+            && !MILLISECONDS_ONLY.load(Ordering::Relaxed)
+        {
+            match wait_exactly(epoll, pointer, room, timeout) {
+                // Old kernels do not know the call, and sandboxes refuse what they do not know.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                    MILLISECONDS_ONLY.store(true, Ordering::Relaxed);
                 }
+                other => return other,
             }
         }
         let milliseconds = timeout.map_or(-1, |timeout| {
@@ -236,6 +219,32 @@ impl Selector {
         // SAFETY: the buffer has `room` places.
         check(unsafe { libc::epoll_wait(epoll, pointer, room, milliseconds) }).map(|n| n as usize)
     }
+}
+
+/// `epoll_pwait2`: a timeout in nanoseconds.
+fn wait_exactly(
+    epoll: RawFd,
+    buffer: *mut libc::epoll_event,
+    room: i32,
+    timeout: Duration,
+) -> io::Result<usize> {
+    let limit = libc::timespec {
+        tv_sec: timeout.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
+    };
+    // SAFETY: the caller's buffer has `room` places, the time is a local, there is no signal mask.
+    let found = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll,
+            buffer,
+            room,
+            &raw const limit,
+            std::ptr::null::<libc::sigset_t>(),
+            0usize,
+        )
+    };
+    check(found as i32).map(|n| n as usize)
 }
 
 impl AsRawFd for Selector {
@@ -302,7 +311,7 @@ mod tests {
 
     fn found(selector: &Selector, timeout: Duration) -> Vec<Event> {
         let mut events = Events::default();
-        selector.wait(&mut events, Some(timeout)).unwrap();
+        selector.wait(&mut events, Some(timeout)).expect("a valid selector");
         events.iter().collect()
     }
 

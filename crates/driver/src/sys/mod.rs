@@ -17,9 +17,9 @@ pub mod net;
 pub mod time;
 
 #[cfg(target_os = "linux")]
-pub use epoll::{Selector, Wake};
-#[cfg(target_os = "linux")]
 pub(crate) use epoll::{EventBuffer, WAKE_TOKEN};
+#[cfg(target_os = "linux")]
+pub use epoll::{Selector, Wake};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("this system has no selector yet; add a file beside `sys/epoll.rs`");

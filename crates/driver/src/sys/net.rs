@@ -47,7 +47,10 @@ impl RawAddress {
             libc::AF_INET => {
                 // SAFETY: the family says which of the overlaid structures it is.
                 let v4 = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in>() };
-                Address::V4(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)), u16::from_be(v4.sin_port))
+                Address::V4(
+                    Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)),
+                    u16::from_be(v4.sin_port),
+                )
             }
             libc::AF_INET6 => {
                 // SAFETY: as above.
@@ -233,10 +236,7 @@ pub fn is_unconnected(error: &io::Error) -> bool {
 
 /// Whether an accept failed because the process or the system has no room, which may pass.
 pub fn is_out_of_resources(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    )
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// Whether an accept failed because the connection went away, or the firewall spoke, so that the

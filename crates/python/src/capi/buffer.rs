@@ -67,7 +67,8 @@ impl WriteView {
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         View::new(object, ffi::PyBUF_WRITABLE).map(WriteView).map_err(|error| {
             if error.is_instance_of::<PyBufferError>(object.py()) {
-                let text = format!("read-write bytes-like object expected: {}", error.value(object.py()));
+                let text =
+                    format!("read-write bytes-like object expected: {}", error.value(object.py()));
                 return PyTypeError::new_err(text);
             }
             error

@@ -65,7 +65,8 @@ impl Callback {
             let arguments = if count <= INLINE {
                 [given(0), given(1), given(2)]
             } else {
-                let all = (0..count).map(|index| Bound::from_borrowed_ptr(py, *arguments.add(index)));
+                let all =
+                    (0..count).map(|index| Bound::from_borrowed_ptr(py, *arguments.add(index)));
                 let tuple = PyTuple::new(py, all.collect::<Vec<_>>())?;
                 [Slot::new(tuple), Slot::default(), Slot::default()]
             };
@@ -80,7 +81,8 @@ impl Callback {
     ///
     /// `MemoryError`.
     pub fn new(callable: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let pointers: Vec<_> = arguments.iter_borrowed().map(|argument| argument.as_ptr()).collect();
+        let pointers: Vec<_> =
+            arguments.iter_borrowed().map(|argument| argument.as_ptr()).collect();
         // SAFETY: the tuple keeps its items alive during the call.
         unsafe {
             Self::from_raw(callable.py(), callable.as_ptr(), pointers.as_ptr(), pointers.len())

@@ -309,7 +309,8 @@ impl<B: Native> Instance<B> {
         // SAFETY: attached, as every holder of an `Obj` is; the object is alive and of a class
         // with garbage collection.
         unsafe {
-            if !B::TRACKED && ffi::Py_REFCNT(object) > 1 && ffi::PyObject_GC_IsTracked(object) == 0 {
+            if !B::TRACKED && ffi::Py_REFCNT(object) > 1 && ffi::PyObject_GC_IsTracked(object) == 0
+            {
                 ffi::PyObject_GC_Track(object.cast());
             }
         }
@@ -417,9 +418,8 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         slots.push(slot(ffi::Py_tp_repr, repr::<B> as *mut c_void));
     }
     slots.push(slot(0, std::ptr::null_mut()));
-    let flags = ffi::Py_TPFLAGS_DEFAULT
-        | ffi::Py_TPFLAGS_HAVE_GC
-        | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let flags =
+        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let mut spec = ffi::PyType_Spec {
         name: B::NAME.as_ptr(),
         basicsize: c_int::try_from(offset + size_of::<B>()).unwrap_or(c_int::MAX),

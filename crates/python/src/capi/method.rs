@@ -133,17 +133,19 @@ impl<'a, 'py> Call<'a, 'py> {
         &self,
     ) -> impl Iterator<Item = (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>)> + use<'_, 'a, 'py>
     {
-        // SAFETY: the interpreter passes a tuple of names or null, and that many values behind the
-        // positional arguments.
         let count = if self.names.is_null() {
             0
         } else {
+            // SAFETY: the interpreter passes a tuple of names or null.
             unsafe { ffi::PyTuple_GET_SIZE(self.names).cast_unsigned() }
         };
-        (0..count).map(|index| unsafe {
-            let name = ffi::PyTuple_GET_ITEM(self.names, index.cast_signed());
-            let value = *self.arguments.add(self.count + index);
-            (Borrowed::from_ptr(self.py, name), Borrowed::from_ptr(self.py, value))
+        (0..count).map(|index| {
+            // SAFETY: that many values lie behind the positional arguments.
+            unsafe {
+                let name = ffi::PyTuple_GET_ITEM(self.names, index.cast_signed());
+                let value = *self.arguments.add(self.count + index);
+                (Borrowed::from_ptr(self.py, name), Borrowed::from_ptr(self.py, value))
+            }
         })
     }
 

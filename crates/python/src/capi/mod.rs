@@ -21,7 +21,9 @@ mod thread;
 pub use buffer::{ReadView, WriteView};
 pub use bytes::{BytesWriter, as_bytes};
 pub use call::{Callback, call};
-pub use class::{BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, getter, stop_iteration};
+pub use class::{
+    BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, getter, stop_iteration,
+};
 pub use context::{copy_context, copy_of, run_in};
 pub use method::{Call, Method, MethodDef, add_methods, method};
 pub use object::{Obj, Slot, Visit};

@@ -93,7 +93,8 @@ impl Descriptor {
     fn wanted(&self) -> (Interest, Trigger) {
         let mut interest = Interest::NONE;
         let mut trigger = Trigger::Once;
-        for (waiter, bit) in [(&self.reader, Interest::READABLE), (&self.writer, Interest::WRITABLE)]
+        for (waiter, bit) in
+            [(&self.reader, Interest::READABLE), (&self.writer, Interest::WRITABLE)]
         {
             if let Some(waiter) = waiter {
                 interest = interest | bit;
@@ -151,7 +152,10 @@ impl Descriptor {
 
     /// For the garbage collector.
     pub fn traverse(&self, visit: &mut Visit<'_>) {
-        [&self.reader, &self.writer].into_iter().flatten().for_each(|waiter| waiter.traverse(visit));
+        [&self.reader, &self.writer]
+            .into_iter()
+            .flatten()
+            .for_each(|waiter| waiter.traverse(visit));
     }
 }
 
@@ -284,9 +288,10 @@ impl EventLoop {
                 return None;
             };
             // The registration stays armed: at most it reports once, to nobody.
-            let place = [&mut descriptor.reader, &mut descriptor.writer].into_iter().find(|place| {
-                place.as_ref().is_some_and(|waiter| waiter.is_operation(operation))
-            })?;
+            let place =
+                [&mut descriptor.reader, &mut descriptor.writer].into_iter().find(|place| {
+                    place.as_ref().is_some_and(|waiter| waiter.is_operation(operation))
+                })?;
             place.take()
         });
         drop(taken);

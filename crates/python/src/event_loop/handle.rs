@@ -2,8 +2,8 @@
 
 use super::EventLoop;
 use crate::capi::{
-    Callback, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Slot, Visit,
-    BodyOf, getter, method, run_in,
+    BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Slot,
+    Visit, getter, method, run_in,
 };
 use crate::errors;
 use pyo3::prelude::*;
@@ -379,12 +379,10 @@ impl Native for TimerHandle {
 
     fn getters() -> Vec<Getter> {
         let mut getters = scheduled_getters::<TimerHandle>();
-        getters.push(getter::<TimerHandle>(c"_when", |b, py| {
-            Ok(Obj::from(PyFloat::new(py, b.when)))
-        }));
-        getters.push(getter::<TimerHandle>(c"_scheduled", |b, py| {
-            Ok(boolean(py, b.scheduled.get()))
-        }));
+        getters
+            .push(getter::<TimerHandle>(c"_when", |b, py| Ok(Obj::from(PyFloat::new(py, b.when)))));
+        getters
+            .push(getter::<TimerHandle>(c"_scheduled", |b, py| Ok(boolean(py, b.scheduled.get()))));
         getters
     }
 

@@ -221,7 +221,14 @@ impl EventLoop {
         self.inbox.for_each(|item| item.traverse(visit));
     }
 
-    /// Drops everything that the loop holds.
+    /// Drops what the loop keeps for use again.
+    fn forget(&self, py: Python<'_>) {
+        drop(self.task_factory.with(py, Option::take));
+        drop(self.loop_keyword.with(py, Option::take));
+        drop(self.state(py, |state| state.scratch.take()));
+    }
+
+    /// Drops everything that waits.
     fn drain(&self, py: Python<'_>) {
         let (items, sources) = self.state(py, |state| {
             state.core.take_inbox(&self.inbox);
@@ -330,11 +337,11 @@ impl EventLoop {
         let this = slf.get();
         this.closed.store(true, Ordering::Release);
         this.drain(slf.py());
+        this.forget(slf.py());
         this.selector.close();
         this.inbox.wake().close();
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 asks for")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.task_factory.look(|factory| visit.call(factory)).transpose()?;
         self.loop_keyword.look(|keyword| visit.call(keyword)).transpose()?;
@@ -346,8 +353,7 @@ impl EventLoop {
     fn __clear__(slf: &Bound<'_, Self>) {
         let (py, this) = (slf.py(), slf.get());
         this.drain(py);
-        drop(this.task_factory.with(py, Option::take));
-        drop(this.loop_keyword.with(py, Option::take));
+        this.forget(py);
     }
 }
 

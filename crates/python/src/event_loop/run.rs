@@ -48,6 +48,7 @@ impl EventLoop {
 
     fn turns(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
+        this.state(py, |state| state.core.begin_run());
         loop {
             this.wait(py)?;
             let items = this.state(py, |state| state.core.begin_turn(monotonic));
@@ -147,11 +148,9 @@ impl EventLoop {
         let found = this.state(py, |state| match state.sources.get_mut(event.token)? {
             Source::Stream(stream) => Some(Found::Stream(stream.clone_ref(py))),
             Source::Listener(listener) => Some(Found::Listener(Arc::clone(listener))),
-            Source::Descriptor(descriptor) => Some(Found::Descriptor(descriptor.wake(
-                py,
-                event,
-                &this.selector,
-            ))),
+            Source::Descriptor(descriptor) => {
+                Some(Found::Descriptor(descriptor.wake(py, event, &this.selector)))
+            }
         });
         match found {
             None => Ok(()),

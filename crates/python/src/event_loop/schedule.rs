@@ -5,10 +5,10 @@ use super::{EventLoop, Ready};
 use crate::capi::{self, Call, Instance, Method, MethodDef, Obj, copy_context, method};
 use crate::imports::imports;
 use nalsil_driver::sys::time::monotonic;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::Borrowed;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use std::ffi::CStr;
 
@@ -93,7 +93,8 @@ struct CallSoonThreadsafe;
 impl Method for CallSoonThreadsafe {
     type This = EventLoop;
     const NAME: &'static CStr = c"call_soon_threadsafe";
-    const DOC: &'static CStr = c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n\
+    const DOC: &'static CStr =
+        c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n\
         Like call_soon(), from any thread. Wakes the loop if it sleeps.";
 
     fn call(this: &EventLoop, call: &Call<'_, '_>) -> PyResult<Obj> {
@@ -198,9 +199,9 @@ impl EventLoop {
     /// `{"loop": self}`. Made once: the constructors of futures and tasks only read it.
     fn loop_keyword<'py>(&self, this: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let py = this.py();
-        let made = self.loop_keyword.with(py, |keyword| {
-            keyword.as_ref().map(|keyword| keyword.clone_ref(py))
-        });
+        let made = self
+            .loop_keyword
+            .with(py, |keyword| keyword.as_ref().map(|keyword| keyword.clone_ref(py)));
         if let Some(keyword) = made {
             return Ok(keyword.into_bound(py));
         }

@@ -7,13 +7,15 @@
 use super::descriptors::{Direction, Waiter};
 use super::{EventLoop, SCRATCH_SIZE};
 use crate::capi::{
-    BodyOf, BytesWriter, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, ReadView,
-    Slot, Step, Visit, WriteView, as_bytes, call, getter, method, stop_iteration,
+    BodyOf, BytesWriter, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
+    ReadView, Slot, Step, Visit, WriteView, as_bytes, call, getter, method, stop_iteration,
 };
 use crate::errors::os_error;
 use crate::imports::imports;
 use nalsil_driver::sys::net;
-use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyBlockingIOError, PyInterruptedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyType};
@@ -224,7 +226,8 @@ impl SocketOperation {
             return Err(PyOSError::new_err((error, text)));
         }
         // No error and no peer: the report was about a socket that had the number before.
-        let pending = net::peer_address(Self::fileno(socket)?).is_err_and(|e| net::is_unconnected(&e));
+        let pending =
+            net::peer_address(Self::fileno(socket)?).is_err_and(|e| net::is_unconnected(&e));
         Ok((!pending).then(|| Obj::none(py)))
     }
 
@@ -279,10 +282,10 @@ impl SocketOperation {
 
     /// Stops waiting, if it does.
     fn give_up(this: &Instance<Self>, py: Python<'_>) {
-        if this.phase.replace(Phase::Done) == Phase::Waiting {
-            if let Ok(event_loop) = this.event_loop(py) {
-                event_loop.get().abandon(py, this.fd.get(), this);
-            }
+        if this.phase.replace(Phase::Done) == Phase::Waiting
+            && let Ok(event_loop) = this.event_loop(py)
+        {
+            event_loop.get().abandon(py, this.fd.get(), this);
         }
         drop(this.future.take());
     }

@@ -19,9 +19,7 @@ pub fn to_python<'py>(py: Python<'py>, address: &Address) -> PyResult<Option<Bou
         Address::Unix(name) if name.first() == Some(&0) => PyBytes::new(py, name).into_any(),
         Address::Unix(name) => match std::str::from_utf8(name) {
             Ok(text) => PyString::new(py, text).into_any(),
-            Err(_) => {
-                py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),))?
-            }
+            Err(_) => py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),))?,
         },
         Address::Other(_) => return Ok(None),
     }))

@@ -9,6 +9,7 @@ use nalsil_driver::{Interest, Token, Trigger};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -91,20 +92,20 @@ impl Listener {
     /// Makes protocol and transport of a connection, in its context.
     fn connect(&self, slf: &Bound<'_, EventLoop>, fd: RawFd, peer: Address) -> PyResult<()> {
         let py = slf.py();
-        let fd = Fresh(fd);
+        let fresh = Fresh(Cell::new(fd));
         if let Some(wrap) = self.wrap.as_ref() {
             let keywords = PyDict::new(py);
-            keywords.set_item("fileno", fd.0)?;
+            keywords.set_item("fileno", fd)?;
             let socket = crate::imports::imports(py)?.socket.bind(py).call((), Some(&keywords))?;
             // The socket object owns the descriptor now.
-            fd.release();
+            fresh.release();
             socket.call_method1(intern!(py, "setblocking"), (false,))?;
             return call(&wrap.bind(py), [&socket]).map(drop);
         }
         let protocol = self.factory.bind(py).call0()?;
         let server = self.server.bind(py);
         let parts = Parts {
-            fd: fd.0,
+            fd,
             socket: None,
             protocol: &protocol,
             peer: Some(peer),
@@ -113,25 +114,26 @@ impl Listener {
             extra: None,
         };
         let transport = StreamTransport::create(slf, parts)?;
-        fd.release();
+        fresh.release();
         transport.start(py)
     }
 }
 
 /// A descriptor that is closed unless somebody takes it.
-struct Fresh(RawFd);
+struct Fresh(Cell<RawFd>);
 
 impl Fresh {
-    fn release(self) -> RawFd {
-        let fd = self.0;
-        std::mem::forget(self);
-        fd
+    /// Leaves the descriptor to somebody else.
+    fn release(&self) {
+        self.0.set(-1);
     }
 }
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        net::close(self.0);
+        if self.0.get() >= 0 {
+            net::close(self.0.get());
+        }
     }
 }
 
@@ -163,8 +165,7 @@ impl EventLoop {
         let source = Source::Listener(Arc::new(listener));
         let (token, replaced) = this.state(py, |state| state.insert_source(fd, source));
         drop(replaced);
-        let armed =
-            this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
+        let armed = this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
         armed.map_err(|error| os_error(&error))
     }
 
@@ -174,8 +175,7 @@ impl EventLoop {
         if this.state(py, |state| state.sources.get(token).is_none()) {
             return Ok(());
         }
-        let armed =
-            this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
+        let armed = this.selector().register(fd, token, Interest::READABLE, Trigger::Level, false);
         armed.map_err(|error| os_error(&error))
     }
 

@@ -175,7 +175,8 @@ impl StreamTransport {
 
     fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, EventLoop>> {
         let event_loop = self.event_loop.get(py);
-        let event_loop = event_loop.ok_or_else(|| PyRuntimeError::new_err("transport is closed"))?;
+        let event_loop =
+            event_loop.ok_or_else(|| PyRuntimeError::new_err("transport is closed"))?;
         Ok(event_loop.cast_into::<EventLoop>()?)
     }
 
@@ -209,10 +210,8 @@ impl StreamTransport {
             return Err(error);
         }
         let event_loop = self.event_loop.get_or_none(py);
-        let more = [
-            ("transport", this.bind(py).to_owned()),
-            ("protocol", self.protocol.get_or_none(py)),
-        ];
+        let more =
+            [("transport", this.bind(py).to_owned()), ("protocol", self.protocol.get_or_none(py))];
         errors::report(&event_loop, message, error, &more)
     }
 
@@ -405,17 +404,14 @@ impl Instance<StreamTransport> {
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => {
-                self.fatal(py, os_error(&error), "Fatal read error on socket transport")
-            }
+            Err(error) => self.fatal(py, os_error(&error), "Fatal read error on socket transport"),
         }
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
         let protocol = self.protocol.get_or_none(py);
-        let keep_open = self.in_context(py, || {
-            protocol.call_method0(intern!(py, "eof_received"))?.is_truthy()
-        });
+        let keep_open =
+            self.in_context(py, || protocol.call_method0(intern!(py, "eof_received"))?.is_truthy());
         match keep_open {
             Ok(true) => {
                 self.reading.set(Reading::Ended);
@@ -514,7 +510,11 @@ impl Instance<StreamTransport> {
         let pieces: Vec<Bound<'_, PyAny>> = pieces.try_iter()?.collect::<PyResult<_>>()?;
         let views: Vec<Option<ReadView>> = pieces
             .iter()
-            .map(|piece| if as_bytes(piece).is_some() { Ok(None) } else { Self::view(piece).map(Some) })
+            .map(
+                |piece| {
+                    if as_bytes(piece).is_some() { Ok(None) } else { Self::view(piece).map(Some) }
+                },
+            )
             .collect::<PyResult<_>>()?;
         if pieces.is_empty() {
             return Ok(());
@@ -612,8 +612,7 @@ impl Instance<StreamTransport> {
             return Ok(());
         }
         let protocol = self.protocol.get_or_none(py);
-        let resumed =
-            self.in_context(py, || protocol.call_method0(intern!(py, "resume_writing")));
+        let resumed = self.in_context(py, || protocol.call_method0(intern!(py, "resume_writing")));
         match resumed {
             Ok(_) => Ok(()),
             Err(error) => self.report(self, py, "protocol.resume_writing() failed", error),
@@ -803,11 +802,7 @@ impl Instance<StreamTransport> {
     /// # Errors
     ///
     /// `MemoryError`.
-    pub fn address<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn address<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let known = if name == "peername" { &self.peer } else { &self.local };
         let known = known.borrow().clone();
         let Some(known) = known else { return Ok(None) };

@@ -3,7 +3,8 @@
 
 use super::stream::{HIGH_WATER, Parts, StreamTransport};
 use crate::capi::{
-    BodyOf, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Visit, getter, method,
+    BodyOf, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Visit, getter,
+    method,
 };
 use crate::event_loop::{EventLoop, Ready};
 use crate::imports::imports;
