@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import itertools
+import os
 import socket
 import stat
-import os
 from asyncio import sslproto
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -19,6 +19,9 @@ try:
     import ssl as _ssl
 except ImportError:  # Python can be built without TLS
     _ssl = None  # type: ignore[assignment]
+
+# The annotations that are known of it are older than its arguments.
+_TlsProtocol: Any = sslproto.SSLProtocol
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Factory = Callable[[], P]
@@ -69,7 +72,7 @@ def check_no_tls_socket(sock: socket.socket | None) -> None:
 class Connect(Names):
     """The part of a loop that makes connections."""
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(
         self,
         protocol_factory: Factory[P],
         host: Any = None,
@@ -143,7 +146,6 @@ class Connect(Names):
         all_errors: bool,
     ) -> socket.socket:
         errors: list[OSError] = []
-        winner: socket.socket | None = None
         if delay is None or len(infos) == 1:
             for info in infos:
                 try:
@@ -151,14 +153,13 @@ class Connect(Names):
                 except OSError as error:
                     errors.append(error)
         else:
-            winner, errors = await race(
-                infos,
-                lambda info: self._connect_socket(info, local_infos),
-                delay,
-                socket.socket.close,
-            )
-        if winner is not None:
-            return winner
+
+            async def connect(info: AddressInfo) -> socket.socket:
+                return await self._connect_socket(info, local_infos)
+
+            winner, errors = await race(infos, connect, delay, lambda sock: sock.close())
+            if winner is not None:
+                return winner
         try:
             if all_errors:
                 raise ExceptionGroup("create_connection failed", errors)
@@ -225,7 +226,7 @@ class Connect(Names):
             raise
         return transport, protocol
 
-    async def connect_accepted_socket(  # type: ignore[override]
+    async def connect_accepted_socket(
         self,
         protocol_factory: Factory[P],
         sock: socket.socket,
@@ -248,7 +249,7 @@ class Connect(Names):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
 
-    async def create_unix_connection(  # type: ignore[override]
+    async def create_unix_connection(
         self,
         protocol_factory: Factory[P],
         path: Any = None,
@@ -312,11 +313,11 @@ class Connect(Names):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> asyncio.Transport:
-        tls: Any = sslproto.SSLProtocol(  # type: ignore[call-arg]
-            self,  # type: ignore[arg-type]
+        tls = _TlsProtocol(
+            self,
             protocol,
             sslcontext,
-            waiter,  # type: ignore[arg-type]
+            waiter,
             server_side,
             server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
@@ -326,7 +327,7 @@ class Connect(Names):
         transport: asyncio.Transport = tls._app_transport
         return transport
 
-    async def start_tls(  # type: ignore[override]
+    async def start_tls(
         self,
         transport: asyncio.WriteTransport,
         protocol: asyncio.BaseProtocol,
@@ -351,11 +352,11 @@ class Connect(Names):
         if not getattr(transport, "_start_tls_compatible", False):
             raise TypeError(f"transport {transport!r} is not supported by start_tls()")
         waiter = self.create_future()
-        tls: Any = sslproto.SSLProtocol(  # type: ignore[call-arg]
-            self,  # type: ignore[arg-type]
+        tls = _TlsProtocol(
+            self,
             protocol,
             sslcontext,
-            waiter,  # type: ignore[arg-type]
+            waiter,
             server_side,
             server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
@@ -363,10 +364,11 @@ class Connect(Names):
             call_connection_made=False,
         )
         # Nothing may be read before the new protocol is there to read it.
-        transport.pause_reading()  # type: ignore[attr-defined]
+        connection: Any = transport
+        connection.pause_reading()
         transport.set_protocol(tls)
         made = self.call_soon(tls.connection_made, transport)
-        resumed = self.call_soon(transport.resume_reading)  # type: ignore[attr-defined]
+        resumed = self.call_soon(connection.resume_reading)
         try:
             await waiter
         except BaseException:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from typing import Any
 
 from nalsil._datagrams import Datagrams
 from nalsil._life import Life
 from nalsil._processes import Processes
+from nalsil._sendfile import Sendfile
 from nalsil._serve import Serve
 
 
-class EventLoop(Serve, Datagrams, Processes, Life):
+class EventLoop(Serve, Datagrams, Processes, Sendfile, Life, asyncio.AbstractEventLoop):
     """An asyncio event loop.
 
     What runs per callback or per packet is native; what runs once per connection, server or loop

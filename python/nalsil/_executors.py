@@ -9,19 +9,22 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from nalsil import _nalsil
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
-class Executors(asyncio.AbstractEventLoop):
+class Executors(_nalsil.EventLoop):
     """The part of a loop that gives work to executors."""
 
-    _default_executor: Executor | None = None
+    _default_executor: ThreadPoolExecutor | None = None
     _executor_shutdown_called = False
 
-    def run_in_executor(  # type: ignore[override]
-        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Run func(*args) in an executor, None being the default one, and return a future.
 
@@ -46,7 +49,7 @@ class Executors(asyncio.AbstractEventLoop):
             self._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
         return self._default_executor
 
-    def set_default_executor(self, executor: Executor) -> None:  # type: ignore[override]
+    def set_default_executor(self, executor: Executor) -> None:
         """Set the executor that run_in_executor(None, ...) uses.
 
         Raises:
@@ -84,7 +87,9 @@ class Executors(asyncio.AbstractEventLoop):
     def _shut_down(self, executor: Executor, ended: asyncio.Future[None]) -> None:
         try:
             executor.shutdown(wait=True)
-        except Exception as error:
+        except Exception as raised:
+            # The name of the clause is gone when the callback runs.
+            error = raised
             self._complete(ended, lambda: ended.set_exception(error))
         else:
             self._complete(ended, lambda: ended.set_result(None))

@@ -8,13 +8,11 @@ import sys
 import traceback
 import warnings
 import weakref
+from asyncio import events, format_helpers, futures, tasks
+from asyncio.log import logger
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from asyncio import events, format_helpers, futures, tasks
-from asyncio.log import logger
-
-from nalsil import _nalsil
 from nalsil._executors import Executors
 from nalsil._signals import Signals
 
@@ -28,7 +26,7 @@ def _debug_by_default() -> bool:
     return sys.flags.dev_mode or asked
 
 
-class Life(Executors, Signals, _nalsil.EventLoop, asyncio.AbstractEventLoop):
+class Life(Executors, Signals):
     """A loop that runs, stops, closes and reports."""
 
     def __init__(self) -> None:
@@ -95,10 +93,10 @@ class Life(Executors, Signals, _nalsil.EventLoop, asyncio.AbstractEventLoop):
         self._check_closed()
         self._check_running()
         made_here = not futures.isfuture(future)
-        task: asyncio.Future[T] = tasks.ensure_future(future, loop=self)
+        task: Any = tasks.ensure_future(future, loop=self)  # type: ignore[arg-type]
         if made_here:
             # Nobody else has the task, so nobody needs the warning that it was never finished.
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False
         task.add_done_callback(_stop_loop_of)
         try:
             self.run_forever()
@@ -111,7 +109,8 @@ class Life(Executors, Signals, _nalsil.EventLoop, asyncio.AbstractEventLoop):
             task.remove_done_callback(_stop_loop_of)
         if not task.done():
             raise RuntimeError("Event loop stopped before Future completed.")
-        return task.result()
+        result: T = task.result()
+        return result
 
     def close(self) -> None:
         """Close the loop: drop what waits, and end the default executor without waiting.

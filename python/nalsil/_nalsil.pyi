@@ -2,16 +2,29 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from abc import ABCMeta
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple, Unpack, final
+
+from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
+__all__ = [
+    "EventLoop",
+    "Handle",
+    "SocketOperation",
+    "StreamTransport",
+    "TimerHandle",
+    "__version__",
+]
+
 __version__: str
 
-class EventLoop(asyncio.AbstractEventLoop):
+@disjoint_base
+class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
     """The loop, without the parts that run once per loop or connection and stand in Python."""
 
     slow_callback_duration: float
@@ -31,38 +44,50 @@ class EventLoop(asyncio.AbstractEventLoop):
     def statistics(self) -> dict[str, int]: ...
     def time(self) -> float: ...
     def call_soon(
-        self, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts], context: Context | None = None
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> asyncio.Handle: ...
     def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts], context: Context | None = None
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> asyncio.Handle: ...
     def call_later(
         self,
         delay: float,
         callback: Callable[[Unpack[_Ts]], object],
-        *args: Unpack[_Ts],
+        *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
     def call_at(
         self,
         when: float,
         callback: Callable[[Unpack[_Ts]], object],
-        *args: Unpack[_Ts],
+        *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
     def create_future(self) -> asyncio.Future[Any]: ...
-    def create_task(self, coro: Coroutine[Any, Any, _T], **kwargs: Any) -> asyncio.Task[_T]: ...
+    def create_task(
+        self, coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T], **kwargs: Any
+    ) -> asyncio.Task[_T]: ...
     def set_task_factory(self, factory: Callable[..., Any] | None, /) -> None: ...
     def get_task_factory(self) -> Callable[..., Any] | None: ...
-    def add_reader(self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: Unpack[_Ts]) -> None: ...
-    def add_writer(self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: Unpack[_Ts]) -> None: ...
+    def add_reader(
+        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: *_Ts
+    ) -> None: ...
+    def add_writer(
+        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: *_Ts
+    ) -> None: ...
     def remove_reader(self, fd: Any) -> bool: ...
     def remove_writer(self, fd: Any) -> bool: ...
     def _add_reader(
-        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: Unpack[_Ts]
+        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: *_Ts
     ) -> asyncio.Handle: ...
     def _add_writer(
-        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: Unpack[_Ts]
+        self, fd: Any, callback: Callable[[Unpack[_Ts]], object], /, *args: *_Ts
     ) -> asyncio.Handle: ...
     def _remove_reader(self, fd: Any) -> bool: ...
     def _remove_writer(self, fd: Any) -> bool: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from typing import Any
@@ -16,9 +15,8 @@ _MAYBE_NUMERIC = re.compile(
     r"[0-9a-fA-FxX.]*[0-9][0-9a-fA-FxX.]*|[0-9a-fA-F.:]*:[0-9a-fA-F.:]*(%.*)?"
 )
 
-AddressInfo = tuple[
-    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
-]
+# (family, type, protocol, canonical name, address), as `socket.getaddrinfo` gives them.
+AddressInfo = tuple[Any, Any, int, str, Any]
 
 
 def _maybe_numeric(host: object) -> bool:
@@ -36,9 +34,7 @@ def _numeric_infos(
     if not _maybe_numeric(host):
         return None
     try:
-        return socket.getaddrinfo(  # type: ignore[return-value]
-            host, port, family, type, proto, flags | socket.AI_NUMERICHOST
-        )
+        return socket.getaddrinfo(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
     except socket.gaierror as error:
         # Every error but "no such name" would come the other way as well.
         if error.errno != socket.EAI_NONAME:
@@ -48,13 +44,13 @@ def _numeric_infos(
         socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         return None
-    return socket.getaddrinfo(host, port, family, type, proto, flags)  # type: ignore[return-value]
+    return socket.getaddrinfo(host, port, family, type, proto, flags)
 
 
-class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
+class Names(_nalsil.EventLoop):
     """The part of a loop that resolves names."""
 
-    async def getaddrinfo(  # type: ignore[override]
+    async def getaddrinfo(
         self,
         host: Any,
         port: Any,
@@ -75,9 +71,7 @@ class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
             None, socket.getaddrinfo, host, port, family, type, proto, flags
         )
 
-    async def getnameinfo(  # type: ignore[override]
-        self, sockaddr: Any, flags: int = 0
-    ) -> tuple[str, str]:
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """Return host and service of a socket address, as `socket.getnameinfo` does."""
         numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
         if flags & numeric == numeric:
@@ -114,7 +108,7 @@ class Names(_nalsil.EventLoop, asyncio.AbstractEventLoop):
             ]
         return infos
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:  # type: ignore[override]
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect a non-blocking socket to an address; a host name is resolved first."""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             infos = await self._resolve(

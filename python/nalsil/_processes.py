@@ -31,13 +31,13 @@ class SubprocessTransport(unix_events._UnixSubprocessTransport):  # type: ignore
 class Processes(Names):
     """The part of a loop that talks to pipes and child processes."""
 
-    async def connect_read_pipe(  # type: ignore[override]
+    async def connect_read_pipe(
         self, protocol_factory: Callable[[], P], pipe: Any
     ) -> tuple[asyncio.ReadTransport, P]:
         """Read from a pipe, socket or character device; return (transport, protocol)."""
         return await self._connect_pipe(ReadPipeTransport, protocol_factory, pipe)
 
-    async def connect_write_pipe(  # type: ignore[override]
+    async def connect_write_pipe(
         self, protocol_factory: Callable[[], P], pipe: Any
     ) -> tuple[asyncio.WriteTransport, P]:
         """Write to a pipe, socket or character device; return (transport, protocol)."""
@@ -56,7 +56,7 @@ class Processes(Names):
             raise
         return transport, protocol
 
-    async def subprocess_shell(  # type: ignore[override]
+    async def subprocess_shell(
         self,
         protocol_factory: Callable[[], P],
         cmd: Any,
@@ -82,7 +82,7 @@ class Processes(Names):
             protocol_factory, cmd, True, stdin, stdout, stderr, bufsize, kwargs
         )
 
-    async def subprocess_exec(  # type: ignore[override]
+    async def subprocess_exec(
         self,
         protocol_factory: Callable[[], P],
         program: Any,

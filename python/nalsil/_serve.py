@@ -8,10 +8,9 @@ import itertools
 import os
 import socket
 import sys
+from asyncio.log import logger
 from collections.abc import Callable, Iterable
 from typing import Any
-
-from asyncio.log import logger
 
 from nalsil._connect import (
     Connect,
@@ -29,7 +28,7 @@ Factory = Callable[[], asyncio.BaseProtocol]
 class Serve(Connect):
     """The part of a loop that listens."""
 
-    async def create_server(  # type: ignore[override]
+    async def create_server(
         self,
         protocol_factory: Factory,
         host: Any = None,
@@ -130,7 +129,7 @@ class Serve(Connect):
             logger.info("%r is serving", server)
         return server
 
-    async def create_unix_server(  # type: ignore[override]
+    async def create_unix_server(
         self,
         protocol_factory: Factory,
         path: Any = None,

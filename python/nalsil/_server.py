@@ -8,7 +8,7 @@ import ssl as ssl_module
 import weakref
 from asyncio import base_events, trsock
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nalsil._event_loop import EventLoop
@@ -92,7 +92,7 @@ class Server(base_events.Server):
         return self._serving
 
     @property
-    def sockets(self) -> tuple[trsock.TransportSocket, ...]:
+    def sockets(self) -> tuple[trsock.TransportSocket, ...]:  # type: ignore[override]
         """The listening sockets; none once the server is closed."""
         return tuple(trsock.TransportSocket(sock) for sock in self._sockets or ())
 

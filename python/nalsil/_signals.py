@@ -12,14 +12,18 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple, Unpack
+
+from nalsil import _nalsil
+
+Ts = TypeVarTuple("Ts")
 
 
 def _caught(_signum: int, _frame: object) -> None:
     """Do nothing: the number went to the wake-up descriptor, and the loop reads it there."""
 
 
-class Signals(asyncio.AbstractEventLoop):
+class Signals(_nalsil.EventLoop):
     """The part of a loop that is told of signals.
 
     Python's own signal handler writes the number of each signal to a descriptor. The loop reads
@@ -87,7 +91,9 @@ class Signals(asyncio.AbstractEventLoop):
             callback, args, context = handler
             self.call_soon(callback, *args, context=context)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(
+        self, sig: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts
+    ) -> None:
         """Call callback(*args) on the loop when signal `sig` comes.
 
         Raises:

@@ -1,0 +1,227 @@
+"""Files, sent through sockets and transports."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+from nalsil._names import Names
+
+BLOCK = 256 * 1024
+"""Bytes that are read at a time where the system cannot send a file by itself."""
+
+
+class _FlowControl(asyncio.Protocol):
+    """Stands in for a transport's protocol while a file goes out."""
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._protocol = transport.get_protocol()
+        self._reads = transport.is_reading()
+        self._limits = transport.get_write_buffer_limits()
+        self._room: asyncio.Future[None] | None = None
+        self._lost = False
+
+    def __enter__(self) -> _FlowControl:
+        self._transport.pause_reading()
+        self._transport.set_protocol(self)
+        # Paused as soon as anything is queued, so that one block at a time is in memory.
+        self._transport.set_write_buffer_limits(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lost:
+            return
+        low, high = self._limits
+        self._transport.set_protocol(self._protocol)
+        self._transport.set_write_buffer_limits(high, low)
+        if self._reads:
+            self._transport.resume_reading()
+        if self._room is not None:
+            self._protocol.pause_writing()
+
+    def pause_writing(self) -> None:
+        if self._room is None:
+            self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._room is not None and not self._room.done():
+            self._room.set_exception(ConnectionError("Connection is closed by peer"))
+        self._protocol.connection_lost(exc)
+
+    async def room(self) -> None:
+        """Wait until everything that was written is sent."""
+        if self._transport.is_closing():
+            raise ConnectionError("Connection closed by peer")
+        if self._room is not None:
+            await self._room
+
+
+class Sendfile(Names):
+    """The part of a loop that sends files."""
+
+    async def sendfile(
+        self,
+        transport: asyncio.WriteTransport,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool = True,
+    ) -> int:
+        """Send a file through a transport and return the number of bytes.
+
+        Args:
+            offset: where to begin in the file, in bytes.
+            count: how many bytes to send; None for all.
+            fallback: read the file and write it, which is what is done at present.
+
+        Raises:
+            RuntimeError: if the transport is closing, or `fallback` is False.
+        """
+        if transport.is_closing():
+            raise RuntimeError("Transport is closing")
+        _check_range(offset, count)
+        if not fallback:
+            raise RuntimeError(
+                "fallback is disabled and native sendfile is not supported "
+                f"for transport {transport!r}"
+            )
+        sent = 0
+        try:
+            with _FlowControl(transport, self) as flow:
+                await flow.room()
+                async for block in self._blocks(file, offset, count):
+                    transport.write(block)
+                    await flow.room()
+                    sent += len(block)
+        finally:
+            _leave_at(file, offset + sent)
+        return sent
+
+    async def sock_sendfile(
+        self,
+        sock: socket.socket,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool | None = True,
+    ) -> int:
+        """Send a file through a socket, by the system call if it can, and return the bytes sent.
+
+        Args:
+            offset: where to begin in the file, in bytes.
+            count: how many bytes to send; None for all.
+            fallback: read the file and write it where the system call does not serve.
+
+        Raises:
+            asyncio.SendfileNotAvailableError: if the system call does not serve and `fallback` is
+                False.
+        """
+        if self.get_debug() and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError("only SOCK_STREAM type sockets are supported")
+        _check_range(offset, count)
+        if "b" not in getattr(file, "mode", "b"):
+            raise ValueError("file should be opened in binary mode")
+        try:
+            return await self._sock_sendfile_native(sock, file, offset, count)
+        except asyncio.SendfileNotAvailableError:
+            if not fallback:
+                raise
+        sent = 0
+        try:
+            async for block in self._blocks(file, offset, count):
+                await self.sock_sendall(sock, block)
+                sent += len(block)
+        finally:
+            _leave_at(file, offset + sent)
+        return sent
+
+    async def _sock_sendfile_native(
+        self, sock: socket.socket, file: Any, offset: int, count: int | None
+    ) -> int:
+        try:
+            source = file.fileno()
+            size = os.fstat(source).st_size
+        except (AttributeError, OSError, io.UnsupportedOperation):
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        left = size - offset if count is None else min(count, size - offset)
+        sent = 0
+        try:
+            while left > 0:
+                try:
+                    step = os.sendfile(sock.fileno(), source, offset + sent, left)
+                except (BlockingIOError, InterruptedError):
+                    await self._writable(sock)
+                    continue
+                except OSError as error:
+                    if sent == 0 and not isinstance(error, ConnectionError):
+                        raise asyncio.SendfileNotAvailableError(
+                            "os.sendfile call failed"
+                        ) from error
+                    raise
+                if step == 0:
+                    break
+                sent += step
+                left -= step
+        finally:
+            _leave_at(file, offset + sent)
+        return sent
+
+    async def _writable(self, sock: socket.socket) -> None:
+        ready = self.create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        fd = sock.fileno()
+        self.add_writer(fd, wake)
+        try:
+            await ready
+        finally:
+            self.remove_writer(fd)
+
+    async def _blocks(self, file: Any, offset: int, count: int | None) -> AsyncIterator[bytes]:
+        if offset:
+            file.seek(offset)
+        while count is None or count > 0:
+            size = BLOCK if count is None else min(count, BLOCK)
+            block = await self.run_in_executor(None, file.read, size)
+            if not block:
+                return
+            if count is not None:
+                count -= len(block)
+            yield block
+
+
+def _check_range(offset: int, count: int | None) -> None:
+    if count is not None:
+        if not isinstance(count, int):
+            raise TypeError(f"count must be a positive integer (got {count!r})")
+        if count <= 0:
+            raise ValueError(f"count must be a positive integer (got {count!r})")
+    if not isinstance(offset, int):
+        raise TypeError(f"offset must be a non-negative integer (got {offset!r})")
+    if offset < 0:
+        raise ValueError(f"offset must be a non-negative integer (got {offset!r})")
+
+
+def _leave_at(file: Any, position: int) -> None:
+    """Put the file's position behind what was sent, if it has one."""
+    if hasattr(file, "seek"):
+        file.seek(position)
