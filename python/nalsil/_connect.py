@@ -157,7 +157,8 @@ class Connect(Names):
             async def connect(info: AddressInfo) -> socket.socket:
                 return await self._connect_socket(info, local_infos)
 
-            winner, errors = await race(infos, connect, delay, lambda sock: sock.close())
+            outcome = await race(infos, connect, delay, socket.socket.close)
+            winner, errors = outcome
             if winner is not None:
                 return winner
         try:
