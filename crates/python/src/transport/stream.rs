@@ -7,7 +7,7 @@ use crate::capi::{
     run_in,
 };
 use crate::errors::{self, os_error};
-use crate::event_loop::{EventLoop, Ready, SCRATCH_SIZE, Source};
+use crate::event_loop::{EventLoop, Ready, Source};
 use crate::imports::imports;
 use nalsil_driver::sys::net::{self, Address};
 use nalsil_driver::{Interest, Token, Trigger};
@@ -26,6 +26,9 @@ const SILENT_WRITES: u32 = 5;
 /// From this size of the last read on, the next goes straight into its bytes object: below it the
 /// copy costs less than making a large object and shrinking it.
 const DIRECT_FROM: usize = 64 * 1024;
+/// The room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps each
+/// block anew, and the faults of its pages cost more than a second read.
+const DIRECT_SIZE: usize = 124 * 1024;
 
 /// How far reading has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,7 +353,7 @@ impl Instance<StreamTransport> {
     ) -> PyResult<Option<(usize, Bound<'py, PyAny>)>> {
         let (py, fd) = (event_loop.py(), self.fd.get());
         let outcome = if self.last_read.get() >= DIRECT_FROM {
-            let mut bytes = BytesWriter::with_room(py, SCRATCH_SIZE)?;
+            let mut bytes = BytesWriter::with_room(py, DIRECT_SIZE)?;
             net::recv(fd, bytes.room()).map(|count| (count, bytes.finish(count)))
         } else {
             event_loop.get().with_scratch(py, |scratch| {
