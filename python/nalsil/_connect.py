@@ -135,7 +135,7 @@ class Connect(Names):
             server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
-            close_on_error=owned,
+            owned=owned,
         )
 
     async def _connect_to_one(
@@ -197,7 +197,7 @@ class Connect(Names):
         server_side: bool = False,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-        close_on_error: bool = False,
+        owned: bool = False,
     ) -> tuple[asyncio.Transport, P]:
         """Make protocol and transport of a connected socket, and wait until they know it."""
         transport: asyncio.Transport | None = None
@@ -215,14 +215,15 @@ class Connect(Names):
                     server_hostname=server_hostname,
                     ssl_handshake_timeout=ssl_handshake_timeout,
                     ssl_shutdown_timeout=ssl_shutdown_timeout,
+                    shared=not owned,
                 )
             else:
-                transport = self._make_socket_transport(sock, protocol, waiter)
+                transport = self._make_socket_transport(sock, protocol, waiter, shared=not owned)
             await waiter
         except BaseException:
             if transport is not None:
                 transport.close()
-            elif close_on_error:
+            elif owned:
                 sock.close()
             raise
         return transport, protocol
@@ -285,7 +286,7 @@ class Connect(Names):
             server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
-            close_on_error=owned,
+            owned=owned,
         )
 
     async def _connect_unix(self, path: str | bytes) -> socket.socket:
@@ -313,6 +314,7 @@ class Connect(Names):
         server: Any = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
+        shared: bool = True,
     ) -> asyncio.Transport:
         tls = _TlsProtocol(
             self,
@@ -324,7 +326,7 @@ class Connect(Names):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server, shared=shared)
         transport: asyncio.Transport = tls._app_transport
         return transport
 

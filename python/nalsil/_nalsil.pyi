@@ -110,6 +110,7 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
         *,
         extra: dict[str, Any] | None = None,
         server: Any = None,
+        shared: bool = True,
     ) -> StreamTransport: ...
     def _listen(
         self,

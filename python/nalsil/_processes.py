@@ -150,7 +150,7 @@ class Processes(Names):
             # An old kernel, or a sandbox: a thread waits instead.
             name = f"nalsil-wait-{pid}"
             waiting = threading.Thread(
-                target=self._wait_for_child, args=(pid, transport), name=name, daemon=True
+                target=self._wait_for_child, args=(transport,), name=name, daemon=True
             )
             waiting.start()
             return
@@ -158,20 +158,25 @@ class Processes(Names):
         def ended() -> None:
             self._remove_reader(pidfd)
             os.close(pidfd)
-            transport._process_exited(_reap(pid))
+            transport._process_exited(_status_of(transport))
 
         self._add_reader(pidfd, ended)
 
-    def _wait_for_child(self, pid: int, transport: Any) -> None:
-        status = _reap(pid)
+    def _wait_for_child(self, transport: Any) -> None:
+        status = _status_of(transport)
         if not self.is_closed():
             self.call_soon_threadsafe(transport._process_exited, status)
 
 
-def _reap(pid: int) -> int:
+def _status_of(transport: Any) -> int:
+    """Wait for a child that has ended, or will, and return its exit status."""
+    pid = transport.get_pid()
     try:
         _, status = os.waitpid(pid, 0)
     except ChildProcessError:
+        known = transport._proc.returncode if transport._proc is not None else None
+        if known is not None:
+            return int(known)
         # Somebody else has waited for it, or the system does by itself: SIGCHLD is ignored.
         logger.warning("child process pid %d exit status already read: returning 255", pid)
         return 255

@@ -31,7 +31,8 @@ class _FlowControl(asyncio.Protocol):
         self._transport.pause_reading()
         self._transport.set_protocol(self)
         # Paused as soon as anything is queued, so that one block at a time is in memory.
-        self._transport.set_write_buffer_limits(0)
+        # TLS transports count a limit of 0 as reached by an empty queue.
+        self._transport.set_write_buffer_limits(1, 0)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -231,6 +231,7 @@ class Serve(Connect):
                         server=server,
                         ssl_handshake_timeout=ssl_handshake_timeout,
                         ssl_shutdown_timeout=ssl_shutdown_timeout,
+                        shared=False,
                     )
                 except BaseException:
                     accepted.close()

@@ -121,7 +121,13 @@ class Server(base_events.Server):
             transport.abort()
 
     async def start_serving(self) -> None:
-        """Begin to take connections in."""
+        """Begin to take connections in.
+
+        Raises:
+            RuntimeError: if the server is closed.
+        """
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
         self._start_serving()
         # One turn, so that connections that wait are seen to before the caller goes on.
         await asyncio.sleep(0)

@@ -71,7 +71,10 @@ class Signals(_nalsil.EventLoop):
     def _release_wakeup(self) -> None:
         if self._owns_wakeup:
             self._owns_wakeup = False
-            signal.set_wakeup_fd(-1)
+            present = signal.set_wakeup_fd(-1)
+            if present not in (-1, self._wakeup_sockets()[1].fileno()):
+                # Somebody has put another there since.
+                signal.set_wakeup_fd(present)
 
     def _read_signals(self) -> None:
         reader, _ = self._wakeup_sockets()

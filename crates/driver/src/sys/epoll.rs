@@ -20,6 +20,9 @@ static MILLISECONDS_ONLY: AtomicBool = AtomicBool::new(false);
 pub struct Selector {
     /// −1 once it is closed.
     epoll: AtomicI32,
+    /// The process that made it. A child of a fork shares the instance, and must not take out what
+    /// its parent has registered.
+    process: libc::pid_t,
 }
 
 /// An eventfd that ends a wait.
@@ -93,7 +96,9 @@ impl Selector {
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers.
         let epoll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        Ok(Selector { epoll: AtomicI32::new(epoll) })
+        // SAFETY: no arguments, cannot fail.
+        let process = unsafe { libc::getpid() };
+        Ok(Selector { epoll: AtomicI32::new(epoll), process })
     }
 
     /// Closes the descriptor. For the owner, when nobody waits.
@@ -156,8 +161,12 @@ impl Selector {
     }
 
     /// Reports nothing of `fd` from now on. A descriptor that is not registered, or closed, is
-    /// none of anybody's business and no error.
+    /// none of anybody's business and no error. In a forked child this does nothing.
     pub fn deregister(&self, fd: RawFd) {
+        // SAFETY: no arguments, cannot fail.
+        if unsafe { libc::getpid() } != self.process {
+            return;
+        }
         let event = libc::epoll_event { events: 0, u64: 0 };
         // The only errors are those of a descriptor that is already gone.
         let _: io::Result<()> = self.control(libc::EPOLL_CTL_DEL, fd, event);

@@ -242,7 +242,21 @@ pub fn is_out_of_resources(error: &io::Error) -> bool {
 /// Whether an accept failed because the connection went away, or the firewall spoke, so that the
 /// next connection may be fine.
 pub fn is_gone_before_accept(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO | libc::EPERM))
+    // Linux passes errors of the network that are pending on the new connection through accept.
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+        )
+    )
 }
 
 #[cfg(all(test, not(loom)))]

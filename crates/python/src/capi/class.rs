@@ -9,7 +9,7 @@ use super::object::{Obj, Visit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -454,7 +454,51 @@ fn empty_getter() -> ffi::PyGetSetDef {
     }
 }
 
+/// How deep the freeing of one instance may lead to the freeing of the next before the rest is put
+/// off: a chain of handles is as long as its user makes it, and the stack is not.
+const NESTED: usize = 64;
+
+thread_local! {
+    static FREEING: Cell<usize> = const { Cell::new(0) };
+    static PUT_OFF: RefCell<Vec<(ffi::destructor, *mut ffi::PyObject)>> =
+        const { RefCell::new(Vec::new()) };
+}
+
 unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
+    let depth = FREEING.get();
+    if depth >= NESTED {
+        // SAFETY: the interpreter's own call; nobody refers to the object, nor does the collector.
+        unsafe { ffi::PyObject_GC_UnTrack(this.cast()) };
+        PUT_OFF.with_borrow_mut(|put_off| put_off.push((dealloc::<B>, this)));
+        return;
+    }
+    FREEING.set(depth + 1);
+    // SAFETY: the interpreter's own call, or one that was put off and is made once.
+    unsafe {
+        free_instance::<B>(this);
+        if depth == 0 {
+            while let Some((free, object)) = PUT_OFF.with_borrow_mut(Vec::pop) {
+                free(object);
+            }
+        }
+    }
+    FREEING.set(depth);
+}
+
+/// Drops what code in Python has put into the fields of a base class: they are all references,
+/// because the bases declare them as `__slots__`.
+unsafe fn clear_base_fields(this: *mut ffi::PyObject, end: usize) {
+    let header = size_of::<ffi::PyObject>();
+    for place in (header..end).step_by(size_of::<*mut ffi::PyObject>()) {
+        // SAFETY: within the object; null or an owned reference, which is taken out first.
+        unsafe {
+            let field = this.byte_add(place).cast::<*mut ffi::PyObject>();
+            ffi::Py_XDECREF(field.replace(std::ptr::null_mut()));
+        }
+    }
+}
+
+unsafe fn free_instance<B: Native>(this: *mut ffi::PyObject) {
     // SAFETY: called by the interpreter for an instance whose last reference went. The order is
     // that of the manual: finalizer, untrack, weak references, fields, memory, type.
     unsafe {
@@ -469,7 +513,7 @@ unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
         let body = std::ptr::from_ref(B::from_object(this)).cast_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(body)));
         debug_assert!(dropped.is_ok(), "a drop panicked");
-        // The fields of the base are as they were made: nobody can write them.
+        clear_base_fields(this, B::cell().offset.load(Ordering::Relaxed));
         if B::RECYCLED > 0 && B::cell().recycled.give(this, B::RECYCLED) {
             ffi::Py_DECREF(class.cast());
             return;

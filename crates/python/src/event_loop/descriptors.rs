@@ -162,13 +162,13 @@ impl Descriptor {
 impl Woken {
     /// Runs whoever was woken, the reader first.
     pub fn run(self, slf: &Bound<'_, EventLoop>) -> PyResult<()> {
-        if let Some(reader) = self.reader {
-            reader.run(slf)?;
+        // Both, whatever the first raises: a one-shot report does not come again.
+        let mut outcome = Ok(());
+        for waiter in [self.reader, self.writer].into_iter().flatten() {
+            let run = waiter.run(slf);
+            outcome = outcome.and(run);
         }
-        if let Some(writer) = self.writer {
-            writer.run(slf)?;
-        }
-        Ok(())
+        outcome
     }
 }
 
@@ -227,17 +227,16 @@ impl EventLoop {
         waiter: Waiter,
     ) -> PyResult<()> {
         let (replaced, lost, armed) = self.state(py, |state| {
-            let (mut token, mut lost) = (state.token_of(fd), None);
-            let known = matches!(
-                token.and_then(|token| state.sources.get(token)),
-                Some(Source::Descriptor(_))
-            );
-            if !known {
-                let fresh = Descriptor { fd, reader: None, writer: None };
-                let (new, old) = state.insert_source(fd, Source::Descriptor(fresh));
-                (token, lost) = (Some(new), old);
-            }
-            let Some(token) = token else { return (None, lost, Ok(())) };
+            // A new token every time: an event that was reported before this wait began, for
+            // whoever waited then, finds nobody. What still holds is reported again.
+            let known = state.token_of(fd).and_then(|token| state.sources.remove(token));
+            let (descriptor, lost) = match known {
+                Some(Source::Descriptor(descriptor)) => (Some(descriptor), None),
+                other => (None, other),
+            };
+            let known = descriptor.is_some();
+            let fresh = descriptor.unwrap_or(Descriptor { fd, reader: None, writer: None });
+            let (token, _) = state.insert_source(fd, Source::Descriptor(fresh));
             let Some(Source::Descriptor(descriptor)) = state.sources.get_mut(token) else {
                 return (None, lost, Ok(()));
             };
@@ -287,12 +286,19 @@ impl EventLoop {
             let Some(Source::Descriptor(descriptor)) = state.sources.get_mut(token) else {
                 return None;
             };
-            // The registration stays armed: at most it reports once, to nobody.
             let place =
                 [&mut descriptor.reader, &mut descriptor.writer].into_iter().find(|place| {
                     place.as_ref().is_some_and(|waiter| waiter.is_operation(operation))
                 })?;
-            place.take()
+            let taken = place.take();
+            // A one-shot registration stays armed: at most it reports once, to nobody. A lasting
+            // one would report for ever.
+            let (left, trigger) = descriptor.wanted();
+            if !left.is_none() && trigger == Trigger::Level {
+                // If the system refuses, the descriptor is gone, and with it whoever waited.
+                let _: io::Result<()> = descriptor.arm(token, &self.selector, true);
+            }
+            taken
         });
         drop(taken);
     }

@@ -134,11 +134,13 @@ impl EventLoop {
         let begun = monotonic();
         let outcome = Self::run_item_now(slf, &item);
         let seconds = monotonic() - begun;
-        if seconds >= this.slow_callback_duration() {
-            slf.call_method1(intern!(py, "_report_slow"), (what, seconds))?;
-        }
+        let reported = if seconds >= this.slow_callback_duration() {
+            slf.call_method1(intern!(py, "_report_slow"), (what, seconds)).map(drop)
+        } else {
+            Ok(())
+        };
         item.release();
-        outcome
+        outcome.and(reported)
     }
 
     /// A descriptor is ready: one index, one comparison, then its owner.

@@ -149,7 +149,8 @@ impl EventLoop {
         let pending = self.pending(call, function, 1, true)?;
         let handle = Instance::new(py, TimerHandle::new(pending, when))?;
         let item = Ready::Timer(handle.clone_ref(py));
-        self.state(py, |state| state.core.push_timer(when, item));
+        // Minus infinity is due like any time that is past.
+        self.state(py, |state| state.core.push_timer(when.max(f64::MIN), item));
         Ok(handle.into_obj())
     }
 }

@@ -55,21 +55,23 @@ impl Listener {
                 Ok((fd, peer)) => self.take_in(slf, fd, peer)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if net::is_gone_before_accept(&error) => {}
-                Err(error) if net::is_out_of_resources(&error) => {
-                    return self.rest(slf, token, &error);
-                }
-                Err(error) => return Err(os_error(&error)),
+                Err(error) => return self.rest(slf, token, &error),
             }
         }
         Ok(())
     }
 
-    /// Stops listening for a while: the connections stay in the system's queue.
+    /// Stops listening for a while: the connections stay in the system's queue, and an error that
+    /// stays is not met at every turn.
     fn rest(&self, slf: &Bound<'_, EventLoop>, token: Token, error: &io::Error) -> PyResult<()> {
         let py = slf.py();
         slf.get().selector().deregister(self.fd);
         let more = [("socket", self.socket.bind(py).to_owned())];
-        let message = "socket.accept() out of system resource";
+        let message = if net::is_out_of_resources(error) {
+            "socket.accept() out of system resource"
+        } else {
+            "socket.accept() failed"
+        };
         errors::report(slf, message, os_error(error), &more)?;
         let again = slf.getattr(intern!(py, "_resume_listening"))?;
         let arguments = (REST, again, self.fd, token.to_bits());
@@ -107,6 +109,7 @@ impl Listener {
         let parts = Parts {
             fd,
             socket: None,
+            shared: false,
             protocol: &protocol,
             peer: Some(peer),
             server: Some(&server),

@@ -49,6 +49,8 @@ pub struct StreamTransport {
     registered: Cell<Interest>,
     /// The socket object, if there is one: the user's, or one made because somebody asked.
     socket: Slot,
+    /// Whether others know the socket object, and may detach the descriptor from it.
+    shared: bool,
     /// What `get_extra_info("socket")` gives.
     public_socket: Slot,
     pub(super) protocol: Slot,
@@ -84,6 +86,8 @@ pub struct Parts<'a, 'py> {
     pub fd: RawFd,
     /// The socket object that owns the descriptor, if there is one.
     pub socket: Option<&'a Bound<'py, PyAny>>,
+    /// Whether others know the socket object.
+    pub shared: bool,
     /// The user's protocol.
     pub protocol: &'a Bound<'py, PyAny>,
     /// The peer, if it is known already.
@@ -122,6 +126,7 @@ impl StreamTransport {
             token: Cell::new(None),
             registered: Cell::new(Interest::NONE),
             socket: Slot::default(),
+            shared: parts.shared,
             public_socket: Slot::default(),
             protocol: Slot::default(),
             deliver: Slot::default(),
@@ -146,12 +151,16 @@ impl StreamTransport {
         };
         let unowned = Cell::new(body.fd.replace(-1));
         let this = Instance::new(py, body)?;
+        // A protocol that cannot be told of its connection is met here, by who passed it.
+        drop(parts.protocol.getattr(intern!(py, "connection_made"))?);
         this.set_protocol(parts.protocol)?;
+        if let Some(socket) = parts.socket {
+            hold_open(socket)?;
+        }
         if let Some(server) = parts.server.filter(|server| !server.is_none()) {
             server.call_method1(intern!(py, "_attach"), (this.bind(py),))?;
         }
         if let Some(socket) = parts.socket {
-            hold_open(socket)?;
             this.socket.set(socket);
         }
         this.fd.set(unowned.get());
@@ -170,6 +179,21 @@ impl StreamTransport {
 
     pub(super) fn fd(&self) -> RawFd {
         self.fd.get()
+    }
+
+    /// The descriptor for a system call: none, if the user has detached it from a socket object
+    /// that was passed in. The number may be somebody else's connection by now.
+    #[inline]
+    fn usable_fd(&self, py: Python<'_>) -> RawFd {
+        if self.shared { self.fd_of_shared(py) } else { self.fd.get() }
+    }
+
+    fn fd_of_shared(&self, py: Python<'_>) -> RawFd {
+        let fd = self.fd.get();
+        let known = self.socket.get(py).and_then(|socket| {
+            socket.call_method0(intern!(py, "fileno")).ok()?.extract::<RawFd>().ok()
+        });
+        if known == Some(fd) { fd } else { -1 }
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -282,10 +306,7 @@ impl Instance<StreamTransport> {
         }
         if self.reading.get() == Reading::NotStarted && self.fd.get() >= 0 {
             self.reading.set(Reading::On);
-            let event_loop = self.event_loop(py)?;
-            if let Err(error) = self.update_interest(event_loop.get()) {
-                self.fatal(py, error, "Fatal error: the connection cannot be watched.")?;
-            }
+            self.watch(&self.event_loop(py)?)?;
         }
         if let Some(waiter) = self.waiter.take() {
             let waiter = waiter.bind(py);
@@ -308,13 +329,25 @@ impl Instance<StreamTransport> {
                 self.read(event_loop)?;
             } else {
                 // Pausing left the registration as it was; now it would be reported for ever.
-                self.update_interest(event_loop.get())?;
+                self.watch(event_loop)?;
             }
         }
-        if ready.is_writable() && !self.queue.borrow().is_empty() {
-            self.write_queued(event_loop)?;
+        if ready.is_writable() && self.fd.get() >= 0 {
+            if self.queue.borrow().is_empty() {
+                self.watch(event_loop)?;
+            } else {
+                self.write_queued(event_loop)?;
+            }
         }
         Ok(())
+    }
+
+    /// Registers what the transport waits for; a refusal is the end of this connection only.
+    fn watch(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
+        self.update_interest(event_loop.get()).or_else(|error| {
+            let message = "Fatal error: the connection cannot be watched.";
+            self.fatal(event_loop.py(), error, message)
+        })
     }
 
     fn read(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
@@ -351,7 +384,7 @@ impl Instance<StreamTransport> {
         &self,
         event_loop: &Bound<'py, EventLoop>,
     ) -> PyResult<Option<(usize, Bound<'py, PyAny>)>> {
-        let (py, fd) = (event_loop.py(), self.fd.get());
+        let (py, fd) = (event_loop.py(), self.usable_fd(event_loop.py()));
         let outcome = if self.last_read.get() >= DIRECT_FROM {
             let mut bytes = BytesWriter::with_room(py, DIRECT_SIZE)?;
             net::recv(fd, bytes.room()).map(|count| (count, bytes.finish(count)))
@@ -391,7 +424,7 @@ impl Instance<StreamTransport> {
         if self.is_lost() || self.fd.get() < 0 {
             return Ok(());
         }
-        let received = net::recv(self.fd.get(), buffer.as_mut_slice());
+        let received = net::recv(self.usable_fd(py), buffer.as_mut_slice());
         drop(buffer);
         match received {
             Ok(0) => self.read_end(py),
@@ -418,8 +451,7 @@ impl Instance<StreamTransport> {
         match keep_open {
             Ok(true) => {
                 self.reading.set(Reading::Ended);
-                let event_loop = self.event_loop(py)?;
-                self.update_interest(event_loop.get())
+                self.watch(&self.event_loop(py)?)
             }
             Ok(false) => self.close(py),
             Err(error) => {
@@ -472,7 +504,7 @@ impl Instance<StreamTransport> {
         let idle = self.queue.borrow().is_empty();
         let mut sent = 0;
         if idle {
-            match net::send(self.fd.get(), content) {
+            match net::send(self.usable_fd(py), content) {
                 Ok(count) if count == content.len() => return Ok(()),
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -551,7 +583,8 @@ impl Instance<StreamTransport> {
 
     /// Sends from the queue; an error is fatal for the transport.
     fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
-        let (done, outcome) = self.queue.borrow_mut().send(py, self.fd.get());
+        let fd = self.usable_fd(py);
+        let (done, outcome) = self.queue.borrow_mut().send(py, fd);
         drop(done);
         match outcome {
             Ok(()) => Ok(()),
@@ -578,21 +611,32 @@ impl Instance<StreamTransport> {
             return Ok(());
         }
         self.send_queued(py)?;
-        if self.fd.get() < 0 {
+        if self.is_lost() {
             return Ok(());
         }
-        self.maybe_resume_protocol(py)?;
-        if !self.queue.borrow().is_empty() {
+        // What the protocol raises must not leave the transport waiting for room that it has.
+        let resumed = self.maybe_resume_protocol(py);
+        resumed.and(self.finish_writing(event_loop))
+    }
+
+    /// The queue may be empty: stops waiting for room, and does what waited for the last byte.
+    fn finish_writing(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
+        let py = event_loop.py();
+        if !self.queue.borrow().is_empty() || self.fd.get() < 0 {
             return Ok(());
         }
-        self.update_interest(event_loop.get())?;
+        self.watch(event_loop)?;
+        if self.is_lost() {
+            return Ok(());
+        }
         if self.closing.get() {
-            if !self.lost_reason.is_set() && self.lost_writes.get() == 0 {
-                self.lost_writes.set(1);
-                return self.lost(py);
-            }
-        } else if self.eof.get() {
-            return self.shutdown(py);
+            self.lost_writes.set(1);
+            return self.lost(py);
+        }
+        if self.eof.get() {
+            return self.shutdown(py).or_else(|error| {
+                self.fatal(py, error, "Fatal error: the sending side cannot be closed.")
+            });
         }
         Ok(())
     }
@@ -634,8 +678,8 @@ impl Instance<StreamTransport> {
         if self.queue.borrow().is_empty() { self.shutdown(py) } else { Ok(()) }
     }
 
-    fn shutdown(&self, _py: Python<'_>) -> PyResult<()> {
-        net::shutdown_write(self.fd.get()).map_err(|error| os_error(&error))
+    fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
+        net::shutdown_write(self.usable_fd(py)).map_err(|error| os_error(&error))
     }
 
     /// Stops reading, sends what is queued, then tells the protocol.
@@ -728,7 +772,9 @@ impl Instance<StreamTransport> {
                 self.report(self, py, "Exception in callback protocol.connection_lost()", error)
             }
         };
-        let closed = self.close_descriptor(py);
+        let closed = self.close_descriptor(py).or_else(|error| {
+            self.report(self, py, "Exception while a transport closes its socket", error)
+        });
         drop(self.protocol.take());
         drop(self.deliver.take());
         drop(self.get_buffer.take());
@@ -743,13 +789,14 @@ impl Instance<StreamTransport> {
 
     /// Closes the descriptor, once. Nothing of the loop knows it afterwards.
     pub(super) fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
+        let usable = self.usable_fd(py) >= 0;
         let fd = self.fd.replace(-1);
         if fd < 0 {
             return Ok(());
         }
         if let (Some(token), Ok(event_loop)) = (self.token.take(), self.event_loop(py)) {
             // A duplicate of the descriptor in another process would keep the registration alive.
-            if !self.registered.replace(Interest::NONE).is_none() {
+            if !self.registered.replace(Interest::NONE).is_none() && usable {
                 event_loop.get().selector().deregister(fd);
             }
             let source = event_loop.get().state(py, |state| state.sources.remove(token));
@@ -770,19 +817,36 @@ impl Instance<StreamTransport> {
     ///
     /// `OSError` if Python cannot make one.
     pub fn socket_object<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if let Some(socket) = self.socket.get(py) {
-            return Ok(Some(socket));
-        }
-        if self.fd.get() < 0 {
-            return Ok(None);
+        let fd = self.fd.get();
+        if self.socket.is_set() || fd < 0 {
+            return Ok(self.socket.get(py));
         }
         let keywords = PyDict::new(py);
-        keywords.set_item("fileno", self.fd.get())?;
+        keywords.set_item("fileno", fd)?;
         let socket = imports(py)?.socket.bind(py).call((), Some(&keywords))?;
-        socket.call_method1(intern!(py, "setblocking"), (false,))?;
-        hold_open(&socket)?;
+        let prepared = socket
+            .call_method1(intern!(py, "setblocking"), (false,))
+            .and_then(|_| hold_open(&socket));
+        // Python ran: somebody else may have made one, or closed the transport.
+        if prepared.is_err() || self.socket.is_set() || self.fd.get() != fd {
+            socket.call_method0(intern!(py, "detach"))?;
+            return prepared.map(|()| self.socket.get(py));
+        }
         self.socket.set(&socket);
         Ok(Some(socket))
+    }
+
+    /// A socket object whose descriptor is closed, of the family that the transport's had.
+    fn closed_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let family = match &*self.local.borrow() {
+            Some(Address::Unix(_)) => "AF_UNIX",
+            Some(Address::V6(..)) => "AF_INET6",
+            _ => "AF_INET",
+        };
+        let family = py.import(intern!(py, "socket"))?.getattr(family)?;
+        let socket = imports(py)?.socket.bind(py).call1((family,))?;
+        socket.call_method0(intern!(py, "close"))?;
+        Ok(socket)
     }
 
     /// What `get_extra_info("socket")` gives.
@@ -790,14 +854,17 @@ impl Instance<StreamTransport> {
     /// # Errors
     ///
     /// Those of [`Self::socket_object`].
-    pub fn public_socket<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn public_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(socket) = self.public_socket.get(py) {
-            return Ok(Some(socket));
+            return Ok(socket);
         }
-        let Some(socket) = self.socket_object(py)? else { return Ok(None) };
+        let socket = match self.socket_object(py)? {
+            Some(socket) => socket,
+            None => self.closed_socket(py)?,
+        };
         let public = imports(py)?.transport_socket.bind(py).call1((socket,))?;
         self.public_socket.set(&public);
-        Ok(Some(public))
+        Ok(public)
     }
 
     /// One of the two addresses.

@@ -210,7 +210,7 @@ impl Method for GetExtraInfo {
         }
         let Ok(text) = name.cast::<PyString>() else { return Ok(default) };
         let found = match text.to_str()? {
-            "socket" => Some(this(call).public_socket(py)?),
+            "socket" => Some(Some(this(call).public_socket(py)?)),
             name @ ("peername" | "sockname") => Some(this(call).address(py, name)?),
             _ => None,
         };
@@ -249,6 +249,13 @@ impl Native for StreamTransport {
         vec![
             getter::<Self>(c"_loop", |b, py| Ok(b.event_loop.get_or_none(py).into())),
             getter::<Self>(c"_protocol", |b, py| Ok(b.protocol.get_or_none(py).into())),
+            getter::<Self>(c"_extra", |b, py| {
+                // Made when it is asked for, and kept: programs store things there.
+                if !b.extra.is_set() {
+                    b.extra.set(PyDict::new(py));
+                }
+                Ok(b.extra.get_or_none(py).into())
+            }),
             // asyncio's start_tls() and sendfile() look for these.
             getter::<Self>(c"_start_tls_compatible", |_, py| boolean(py, true)),
         ]
@@ -302,8 +309,9 @@ impl Native for StreamTransport {
 
 #[pymethods]
 impl EventLoop {
-    /// Make a transport of a connected, non-blocking socket. The transport owns it from now on.
-    #[pyo3(signature = (sock, protocol, waiter=None, *, extra=None, server=None))]
+    /// Make a transport of a connected, non-blocking socket. The transport owns it from now on;
+    /// `shared` says whether anybody else has the socket object.
+    #[pyo3(signature = (sock, protocol, waiter=None, *, extra=None, server=None, shared=true))]
     fn _make_socket_transport(
         slf: &Bound<'_, Self>,
         sock: &Bound<'_, PyAny>,
@@ -311,12 +319,14 @@ impl EventLoop {
         waiter: Option<&Bound<'_, PyAny>>,
         extra: Option<&Bound<'_, PyDict>>,
         server: Option<&Bound<'_, PyAny>>,
+        shared: bool,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         slf.get().check_open()?;
         let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
         slf.get().check_no_transport(py, fd)?;
-        let parts = Parts { fd, socket: Some(sock), protocol, peer: None, server, waiter, extra };
+        let socket = Some(sock);
+        let parts = Parts { fd, socket, shared, protocol, peer: None, server, waiter, extra };
         let transport = StreamTransport::create(slf, parts)?;
         slf.get().push(py, Ready::Start(transport.clone_ref(py)));
         Ok(transport.bind(py).to_owned().unbind())
