@@ -105,8 +105,8 @@ class Sendfile(Names):
                 await flow.room()
                 async for block in self._blocks(file, offset, count):
                     transport.write(block)
-                    await flow.room()
                     sent += len(block)
+                    await flow.room()
         finally:
             _leave_at(file, offset + sent)
         return sent

@@ -12,6 +12,7 @@ use pyo3::{Borrowed, ffi};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -458,31 +459,45 @@ fn empty_getter() -> ffi::PyGetSetDef {
 /// off: a chain of handles is as long as its user makes it, and the stack is not.
 const NESTED: usize = 64;
 
+/// What is being freed in one thread.
+struct Freeing {
+    depth: Cell<usize>,
+    /// Never dropped, so that reaching it costs no registration; it is empty when a thread ends.
+    put_off: ManuallyDrop<RefCell<Vec<(ffi::destructor, *mut ffi::PyObject)>>>,
+}
+
 thread_local! {
-    static FREEING: Cell<usize> = const { Cell::new(0) };
-    static PUT_OFF: RefCell<Vec<(ffi::destructor, *mut ffi::PyObject)>> =
-        const { RefCell::new(Vec::new()) };
+    static FREEING: Freeing = const {
+        Freeing {
+            depth: Cell::new(0),
+            put_off: ManuallyDrop::new(RefCell::new(Vec::new())),
+        }
+    };
 }
 
 unsafe extern "C" fn dealloc<B: Native>(this: *mut ffi::PyObject) {
-    let depth = FREEING.get();
-    if depth >= NESTED {
-        // SAFETY: the interpreter's own call; nobody refers to the object, nor does the collector.
-        unsafe { ffi::PyObject_GC_UnTrack(this.cast()) };
-        PUT_OFF.with_borrow_mut(|put_off| put_off.push((dealloc::<B>, this)));
-        return;
-    }
-    FREEING.set(depth + 1);
-    // SAFETY: the interpreter's own call, or one that was put off and is made once.
-    unsafe {
-        free_instance::<B>(this);
+    FREEING.with(|freeing| {
+        let depth = freeing.depth.get();
+        if depth >= NESTED {
+            // SAFETY: the interpreter's own call; nobody refers to the object, nor does the
+            // collector from now on.
+            unsafe { ffi::PyObject_GC_UnTrack(this.cast()) };
+            freeing.put_off.borrow_mut().push((dealloc::<B>, this));
+            return;
+        }
+        freeing.depth.set(depth + 1);
+        // SAFETY: the interpreter's own call, or one that was put off and is made once.
+        unsafe { free_instance::<B>(this) };
         if depth == 0 {
-            while let Some((free, object)) = PUT_OFF.with_borrow_mut(Vec::pop) {
-                free(object);
+            loop {
+                let next = freeing.put_off.borrow_mut().pop();
+                let Some((free, object)) = next else { break };
+                // SAFETY: as above.
+                unsafe { free(object) };
             }
         }
-    }
-    FREEING.set(depth);
+        freeing.depth.set(depth);
+    });
 }
 
 /// Drops what code in Python has put into the fields of a base class: they are all references,
@@ -493,7 +508,9 @@ unsafe fn clear_base_fields(this: *mut ffi::PyObject, end: usize) {
         // SAFETY: within the object; null or an owned reference, which is taken out first.
         unsafe {
             let field = this.byte_add(place).cast::<*mut ffi::PyObject>();
-            ffi::Py_XDECREF(field.replace(std::ptr::null_mut()));
+            if !(*field).is_null() {
+                ffi::Py_DECREF(field.replace(std::ptr::null_mut()));
+            }
         }
     }
 }
