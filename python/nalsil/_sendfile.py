@@ -198,7 +198,7 @@ class Sendfile(Names):
             self.remove_writer(fd)
 
     async def _blocks(self, file: Any, offset: int, count: int | None) -> AsyncIterator[bytes]:
-        if offset:
+        if hasattr(file, "seek"):
             file.seek(offset)
         while count is None or count > 0:
             size = BLOCK if count is None else min(count, BLOCK)
