@@ -3,7 +3,6 @@
 mod address;
 mod listener;
 mod stream;
-mod stream_methods;
 mod write_queue;
 
 pub use listener::Listener;

@@ -1,7 +1,7 @@
 //! The methods of a stream transport in Python: `asyncio.Transport`'s, and what asyncio's own
 //! protocols ask of theirs.
 
-use super::stream::{HIGH_WATER, Parts, StreamTransport};
+use super::{HIGH_WATER, Parts, StreamTransport};
 use crate::capi::{
     BodyOf, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Visit, getter,
     method,

@@ -1,11 +1,12 @@
 //! A connected stream socket: TCP or Unix, client or server.
 
-use super::address;
+mod info;
+mod methods;
+mod read;
+mod write;
+
 use super::write_queue::WriteQueue;
-use crate::capi::{
-    BytesWriter, Instance, Obj, ReadView, Slot, Visit, WriteView, as_bytes, call, copy_context,
-    run_in,
-};
+use crate::capi::{Instance, Obj, Slot, Visit, copy_context, run_in};
 use crate::errors::{self, os_error};
 use crate::event_loop::{EventLoop, Ready, Source};
 use crate::imports::imports;
@@ -21,14 +22,6 @@ use std::os::fd::RawFd;
 
 /// asyncio's bound above which a protocol is asked to pause, in bytes.
 pub const HIGH_WATER: usize = 64 * 1024;
-/// How many writes to a lost connection pass in silence; asyncio's number.
-const SILENT_WRITES: u32 = 5;
-/// From this size of the last read on, the next goes straight into its bytes object: below it the
-/// copy costs less than making a large object and shrinking it.
-const DIRECT_FROM: usize = 64 * 1024;
-/// The room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps each
-/// block anew, and the faults of its pages cost more than a second read.
-const DIRECT_SIZE: usize = 124 * 1024;
 
 /// How far reading has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +36,7 @@ enum Reading {
 
 /// A connected stream socket.
 pub struct StreamTransport {
-    pub(super) event_loop: Slot,
+    event_loop: Slot,
     fd: Cell<RawFd>,
     token: Cell<Option<Token>>,
     registered: Cell<Interest>,
@@ -53,7 +46,7 @@ pub struct StreamTransport {
     shared: bool,
     /// What `get_extra_info("socket")` gives.
     public_socket: Slot,
-    pub(super) protocol: Slot,
+    protocol: Slot,
     /// `data_received`, or for buffered protocols `buffer_updated`.
     deliver: Slot,
     /// `get_buffer` of a buffered protocol.
@@ -62,19 +55,19 @@ pub struct StreamTransport {
     server: Slot,
     /// The future of who waits for the start.
     waiter: Slot,
-    pub(super) extra: Slot,
+    extra: Slot,
     reading: Cell<Reading>,
-    pub(super) paused: Cell<bool>,
-    pub(super) closing: Cell<bool>,
+    paused: Cell<bool>,
+    closing: Cell<bool>,
     /// Whether `write_eof` was called.
-    pub(super) eof: Cell<bool>,
+    eof: Cell<bool>,
     /// Above zero once the end is decided: how many writes came too late, and one.
     lost_writes: Cell<u32>,
     lost_reason: Slot,
     protocol_paused: Cell<bool>,
-    pub(super) queue: RefCell<WriteQueue>,
-    pub(super) high: Cell<usize>,
-    pub(super) low: Cell<usize>,
+    queue: RefCell<WriteQueue>,
+    high: Cell<usize>,
+    low: Cell<usize>,
     last_read: Cell<usize>,
     local: RefCell<Option<Address>>,
     peer: RefCell<Option<Address>>,
@@ -177,7 +170,7 @@ impl StreamTransport {
         self.fd.get() == fd && !self.closing.get()
     }
 
-    pub(super) fn fd(&self) -> RawFd {
+    fn fd(&self) -> RawFd {
         self.fd.get()
     }
 
@@ -196,7 +189,7 @@ impl StreamTransport {
         if known == Some(fd) { fd } else { -1 }
     }
 
-    pub(super) fn is_lost(&self) -> bool {
+    fn is_lost(&self) -> bool {
         self.lost_writes.get() > 0
     }
 
@@ -208,7 +201,7 @@ impl StreamTransport {
     }
 
     /// Takes `protocol` on, and looks its methods up once.
-    pub(super) fn set_protocol(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_protocol(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = protocol.py();
         let buffered = protocol.is_instance(&imports(py)?.buffered_protocol.bind(py))?;
         if buffered {
@@ -247,7 +240,7 @@ impl StreamTransport {
     }
 
     /// Registers what the transport waits for now.
-    pub(super) fn update_interest(&self, event_loop: &EventLoop) -> PyResult<()> {
+    fn update_interest(&self, event_loop: &EventLoop) -> PyResult<()> {
         let mut wanted = Interest::NONE;
         if self.wants_to_read() {
             wanted = wanted | Interest::READABLE;
@@ -348,338 +341,6 @@ impl Instance<StreamTransport> {
             let message = "Fatal error: the connection cannot be watched.";
             self.fatal(event_loop.py(), error, message)
         })
-    }
-
-    fn read(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
-        let py = event_loop.py();
-        if self.is_lost() {
-            return Ok(());
-        }
-        if self.get_buffer.is_set() {
-            return self.read_buffered(py);
-        }
-        match self.receive(event_loop) {
-            Ok(Some((0, _))) => self.read_end(py),
-            Ok(Some((_, data))) => {
-                let delivered = match self.deliver.get(py) {
-                    Some(deliver) => self.in_context(py, || call(&deliver, [&data]).map(drop)),
-                    None => self.protocol.get_or_none(py).getattr("data_received").map(drop),
-                };
-                match delivered {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        let message = "Fatal error: protocol.data_received() call failed.";
-                        self.fatal(py, error, message)
-                    }
-                }
-            }
-            Ok(None) => Ok(()),
-            Err(error) => self.fatal(py, error, "Fatal read error on socket transport"),
-        }
-    }
-
-    /// Receives once. Nothing, if nothing has arrived.
-    #[inline]
-    fn receive<'py>(
-        &self,
-        event_loop: &Bound<'py, EventLoop>,
-    ) -> PyResult<Option<(usize, Bound<'py, PyAny>)>> {
-        let (py, fd) = (event_loop.py(), self.usable_fd(event_loop.py()));
-        let outcome = if self.last_read.get() >= DIRECT_FROM {
-            let mut bytes = BytesWriter::with_room(py, DIRECT_SIZE)?;
-            net::recv(fd, bytes.room()).map(|count| (count, bytes.finish(count)))
-        } else {
-            event_loop.get().with_scratch(py, |scratch| {
-                let count = net::recv(fd, scratch)?;
-                Ok((count, BytesWriter::copy(py, &scratch[..count])))
-            })
-        };
-        match outcome {
-            Ok((count, bytes)) => {
-                self.last_read.set(count);
-                Ok(Some((count, bytes?)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(os_error(&error)),
-        }
-    }
-
-    fn read_buffered(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
-        let buffer = self.in_context(py, || {
-            let buffer = call(&get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
-            if buffer.len()? == 0 {
-                return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
-            }
-            WriteView::new(&buffer)
-        });
-        let mut buffer = match buffer {
-            Ok(buffer) => buffer,
-            Err(error) => {
-                let message = "Fatal error: protocol.get_buffer() call failed.";
-                return self.fatal(py, error, message);
-            }
-        };
-        // The protocol's `get_buffer` may have closed the transport.
-        if self.is_lost() || self.fd.get() < 0 {
-            return Ok(());
-        }
-        let received = net::recv(self.usable_fd(py), buffer.as_mut_slice());
-        drop(buffer);
-        match received {
-            Ok(0) => self.read_end(py),
-            Ok(count) => {
-                let count = count.into_pyobject(py)?.into_any();
-                let told = match self.deliver.get(py) {
-                    Some(deliver) => self.in_context(py, || call(&deliver, [&count]).map(drop)),
-                    None => Ok(()),
-                };
-                told.or_else(|error| {
-                    let message = "Fatal error: protocol.buffer_updated() call failed.";
-                    self.fatal(py, error, message)
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => self.fatal(py, os_error(&error), "Fatal read error on socket transport"),
-        }
-    }
-
-    fn read_end(&self, py: Python<'_>) -> PyResult<()> {
-        let protocol = self.protocol.get_or_none(py);
-        let keep_open =
-            self.in_context(py, || protocol.call_method0(intern!(py, "eof_received"))?.is_truthy());
-        match keep_open {
-            Ok(true) => {
-                self.reading.set(Reading::Ended);
-                self.watch(&self.event_loop(py)?)
-            }
-            Ok(false) => self.close(py),
-            Err(error) => {
-                self.fatal(py, error, "Fatal error: protocol.eof_received() call failed.")
-            }
-        }
-    }
-
-    /// # Errors
-    ///
-    /// `RuntimeError` if the sending side is closed or busy with a file.
-    fn check_may_write(&self) -> PyResult<()> {
-        if self.eof.get() {
-            return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
-        }
-        Ok(())
-    }
-
-    fn warn_of_lost_write(&self, py: Python<'_>) -> PyResult<()> {
-        if self.lost_writes.get() >= SILENT_WRITES {
-            let text = "socket.send() raised exception.";
-            imports(py)?.logger.bind(py).call_method1(intern!(py, "warning"), (text,))?;
-        }
-        self.lost_writes.set(self.lost_writes.get().saturating_add(1));
-        Ok(())
-    }
-
-    /// Sends `data`, or as much as goes, and queues the rest.
-    ///
-    /// # Errors
-    ///
-    /// `TypeError` for what is not bytes-like; see [`Self::check_may_write`].
-    pub fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = data.py();
-        let view;
-        let (content, is_bytes) = match as_bytes(data) {
-            Some(content) => (content, true),
-            None => {
-                view = Self::view(data)?;
-                (view.as_slice(), false)
-            }
-        };
-        self.check_may_write()?;
-        if content.is_empty() {
-            return Ok(());
-        }
-        if self.is_lost() {
-            return self.warn_of_lost_write(py);
-        }
-        let idle = self.queue.borrow().is_empty();
-        let mut sent = 0;
-        if idle {
-            match net::send(self.usable_fd(py), content) {
-                Ok(count) if count == content.len() => return Ok(()),
-                Ok(count) => sent = count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    let message = "Fatal write error on socket transport";
-                    return self.fatal(py, os_error(&error), message);
-                }
-            }
-        }
-        if is_bytes {
-            self.queue.borrow_mut().push_bytes(Obj::from(data), content.len(), sent);
-        } else {
-            self.queue.borrow_mut().push_copy(&content[sent..]);
-        }
-        self.queue_grew(py, idle)
-    }
-
-    fn view(data: &Bound<'_, PyAny>) -> PyResult<ReadView> {
-        if data.is_instance_of::<pyo3::types::PyByteArray>()
-            || data.is_instance_of::<pyo3::types::PyMemoryView>()
-        {
-            return ReadView::new(data);
-        }
-        Err(pyo3::exceptions::PyTypeError::new_err(format!(
-            "data argument must be a bytes-like object, not {}",
-            data.get_type().name()?.repr()?
-        )))
-    }
-
-    /// Sends a list of pieces with one system call, or as few as it takes.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Self::write`].
-    pub fn write_lines(&self, pieces: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = pieces.py();
-        self.check_may_write()?;
-        let pieces: Vec<Bound<'_, PyAny>> = pieces.try_iter()?.collect::<PyResult<_>>()?;
-        let views: Vec<Option<ReadView>> = pieces
-            .iter()
-            .map(
-                |piece| {
-                    if as_bytes(piece).is_some() { Ok(None) } else { Self::view(piece).map(Some) }
-                },
-            )
-            .collect::<PyResult<_>>()?;
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        if self.is_lost() {
-            return self.warn_of_lost_write(py);
-        }
-        let idle = self.queue.borrow().is_empty();
-        {
-            let mut queue = self.queue.borrow_mut();
-            for (piece, view) in pieces.iter().zip(&views) {
-                match (view, as_bytes(piece)) {
-                    (Some(view), _) if !view.as_slice().is_empty() => {
-                        queue.push_copy(view.as_slice());
-                    }
-                    (None, Some(bytes)) if !bytes.is_empty() => {
-                        queue.push_bytes(Obj::from(piece), bytes.len(), 0);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if idle {
-            self.send_queued(py)?;
-            if self.is_lost() {
-                return Ok(());
-            }
-        }
-        self.queue_grew(py, idle)
-    }
-
-    /// Sends from the queue; an error is fatal for the transport.
-    fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
-        let fd = self.usable_fd(py);
-        let (done, outcome) = self.queue.borrow_mut().send(py, fd);
-        drop(done);
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let gone = self.queue.borrow_mut().take();
-                drop(gone);
-                self.fatal(py, os_error(&error), "Fatal write error on socket transport")
-            }
-        }
-    }
-
-    /// Something was queued: waits for room if nothing did before, and tells the protocol.
-    fn queue_grew(&self, py: Python<'_>, idle: bool) -> PyResult<()> {
-        if idle && !self.queue.borrow().is_empty() {
-            let event_loop = self.event_loop(py)?;
-            self.update_interest(event_loop.get())?;
-        }
-        self.maybe_pause_protocol(py)
-    }
-
-    fn write_queued(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
-        let py = event_loop.py();
-        if self.is_lost() && self.fd.get() < 0 {
-            return Ok(());
-        }
-        self.send_queued(py)?;
-        if self.is_lost() {
-            return Ok(());
-        }
-        // What the protocol raises must not leave the transport waiting for room that it has.
-        let resumed = self.maybe_resume_protocol(py);
-        resumed.and(self.finish_writing(event_loop))
-    }
-
-    /// The queue may be empty: stops waiting for room, and does what waited for the last byte.
-    fn finish_writing(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
-        let py = event_loop.py();
-        if !self.queue.borrow().is_empty() || self.fd.get() < 0 {
-            return Ok(());
-        }
-        self.watch(event_loop)?;
-        if self.is_lost() {
-            return Ok(());
-        }
-        if self.closing.get() {
-            self.lost_writes.set(1);
-            return self.lost(py);
-        }
-        if self.eof.get() {
-            return self.shutdown(py).or_else(|error| {
-                self.fatal(py, error, "Fatal error: the sending side cannot be closed.")
-            });
-        }
-        Ok(())
-    }
-
-    pub(super) fn maybe_pause_protocol(&self, py: Python<'_>) -> PyResult<()> {
-        let size = self.queue.borrow().size();
-        if size <= self.high.get() || self.protocol_paused.replace(true) {
-            return Ok(());
-        }
-        let protocol = self.protocol.get_or_none(py);
-        match protocol.call_method0(intern!(py, "pause_writing")) {
-            Ok(_) => Ok(()),
-            Err(error) => self.report(self, py, "protocol.pause_writing() failed", error),
-        }
-    }
-
-    fn maybe_resume_protocol(&self, py: Python<'_>) -> PyResult<()> {
-        let size = self.queue.borrow().size();
-        if size > self.low.get() || !self.protocol_paused.replace(false) {
-            return Ok(());
-        }
-        let protocol = self.protocol.get_or_none(py);
-        let resumed = self.in_context(py, || protocol.call_method0(intern!(py, "resume_writing")));
-        match resumed {
-            Ok(_) => Ok(()),
-            Err(error) => self.report(self, py, "protocol.resume_writing() failed", error),
-        }
-    }
-
-    /// Closes the sending side when everything is sent.
-    ///
-    /// # Errors
-    ///
-    /// `OSError` of the shutdown.
-    pub fn write_eof(&self, py: Python<'_>) -> PyResult<()> {
-        if self.closing.get() || self.eof.replace(true) {
-            return Ok(());
-        }
-        if self.queue.borrow().is_empty() { self.shutdown(py) } else { Ok(()) }
-    }
-
-    fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
-        net::shutdown_write(self.usable_fd(py)).map_err(|error| os_error(&error))
     }
 
     /// Stops reading, sends what is queued, then tells the protocol.
@@ -788,7 +449,7 @@ impl Instance<StreamTransport> {
     }
 
     /// Closes the descriptor, once. Nothing of the loop knows it afterwards.
-    pub(super) fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
+    fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
         let usable = self.usable_fd(py) >= 0;
         let fd = self.fd.replace(-1);
         if fd < 0 {
@@ -810,92 +471,17 @@ impl Instance<StreamTransport> {
             }
         }
     }
-
-    /// The socket object, made if there is none yet; nothing once the descriptor is closed.
-    ///
-    /// # Errors
-    ///
-    /// `OSError` if Python cannot make one.
-    pub fn socket_object<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let fd = self.fd.get();
-        if self.socket.is_set() || fd < 0 {
-            return Ok(self.socket.get(py));
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item("fileno", fd)?;
-        let socket = imports(py)?.socket.bind(py).call((), Some(&keywords))?;
-        let prepared = socket
-            .call_method1(intern!(py, "setblocking"), (false,))
-            .and_then(|_| hold_open(&socket));
-        // Python ran: somebody else may have made one, or closed the transport.
-        if prepared.is_err() || self.socket.is_set() || self.fd.get() != fd {
-            socket.call_method0(intern!(py, "detach"))?;
-            return prepared.map(|()| self.socket.get(py));
-        }
-        self.socket.set(&socket);
-        Ok(Some(socket))
-    }
-
-    /// A socket object whose descriptor is closed, of the family that the transport's had.
-    fn closed_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let family = match &*self.local.borrow() {
-            Some(Address::Unix(_)) => "AF_UNIX",
-            Some(Address::V6(..)) => "AF_INET6",
-            _ => "AF_INET",
-        };
-        let family = py.import(intern!(py, "socket"))?.getattr(family)?;
-        let socket = imports(py)?.socket.bind(py).call1((family,))?;
-        socket.call_method0(intern!(py, "close"))?;
-        Ok(socket)
-    }
-
-    /// What `get_extra_info("socket")` gives.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Self::socket_object`].
-    pub fn public_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(socket) = self.public_socket.get(py) {
-            return Ok(socket);
-        }
-        let socket = match self.socket_object(py)? {
-            Some(socket) => socket,
-            None => self.closed_socket(py)?,
-        };
-        let public = imports(py)?.transport_socket.bind(py).call1((socket,))?;
-        self.public_socket.set(&public);
-        Ok(public)
-    }
-
-    /// One of the two addresses.
-    ///
-    /// # Errors
-    ///
-    /// `MemoryError`.
-    pub fn address<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let known = if name == "peername" { &self.peer } else { &self.local };
-        let known = known.borrow().clone();
-        let Some(known) = known else { return Ok(None) };
-        if let Some(address) = address::to_python(py, &known)? {
-            return Ok(Some(address));
-        }
-        let method = if name == "peername" { "getpeername" } else { "getsockname" };
-        match self.socket_object(py)? {
-            Some(socket) => Ok(socket.call_method0(method).ok()),
-            None => Ok(None),
-        }
-    }
 }
 
 impl StreamTransport {
-    pub(super) fn visit(&self, visit: &mut Visit<'_>) {
+    fn visit(&self, visit: &mut Visit<'_>) {
         for slot in self.slots() {
             visit.slot(slot);
         }
         self.queue.borrow().traverse(visit);
     }
 
-    pub(super) fn slots(&self) -> [&Slot; 11] {
+    fn slots(&self) -> [&Slot; 11] {
         [
             &self.event_loop,
             &self.socket,

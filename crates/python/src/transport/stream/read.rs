@@ -1,0 +1,131 @@
+//! What arrives: received, and given to the protocol.
+
+use super::{Reading, StreamTransport};
+use crate::capi::{BytesWriter, Instance, WriteView, call};
+use crate::errors::os_error;
+use crate::event_loop::EventLoop;
+use nalsil_driver::sys::net;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use std::io;
+
+/// From this size of the last read on, the next goes straight into its bytes object: below it the
+/// copy costs less than making a large object and shrinking it.
+const DIRECT_FROM: usize = 64 * 1024;
+/// The room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps each
+/// block anew, and the faults of its pages cost more than a second read.
+const DIRECT_SIZE: usize = 124 * 1024;
+
+impl Instance<StreamTransport> {
+    /// Receives once, and gives what came to the protocol.
+    pub(super) fn read(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
+        let py = event_loop.py();
+        if self.is_lost() {
+            return Ok(());
+        }
+        if self.get_buffer.is_set() {
+            return self.read_buffered(py);
+        }
+        match self.receive(event_loop) {
+            Ok(Some((0, _))) => self.read_end(py),
+            Ok(Some((_, data))) => {
+                let delivered = match self.deliver.get(py) {
+                    Some(deliver) => self.in_context(py, || call(&deliver, [&data]).map(drop)),
+                    None => self.protocol.get_or_none(py).getattr("data_received").map(drop),
+                };
+                match delivered {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        let message = "Fatal error: protocol.data_received() call failed.";
+                        self.fatal(py, error, message)
+                    }
+                }
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.fatal(py, error, "Fatal read error on socket transport"),
+        }
+    }
+
+    /// Receives once. Nothing, if nothing has arrived.
+    #[inline]
+    fn receive<'py>(
+        &self,
+        event_loop: &Bound<'py, EventLoop>,
+    ) -> PyResult<Option<(usize, Bound<'py, PyAny>)>> {
+        let (py, fd) = (event_loop.py(), self.usable_fd(event_loop.py()));
+        let outcome = if self.last_read.get() >= DIRECT_FROM {
+            let mut bytes = BytesWriter::with_room(py, DIRECT_SIZE)?;
+            net::recv(fd, bytes.room()).map(|count| (count, bytes.finish(count)))
+        } else {
+            event_loop.get().with_scratch(py, |scratch| {
+                let count = net::recv(fd, scratch)?;
+                Ok((count, BytesWriter::copy(py, &scratch[..count])))
+            })
+        };
+        match outcome {
+            Ok((count, bytes)) => {
+                self.last_read.set(count);
+                Ok(Some((count, bytes?)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(os_error(&error)),
+        }
+    }
+
+    fn read_buffered(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
+        let buffer = self.in_context(py, || {
+            let buffer = call(&get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
+            if buffer.len()? == 0 {
+                return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+            }
+            WriteView::new(&buffer)
+        });
+        let mut buffer = match buffer {
+            Ok(buffer) => buffer,
+            Err(error) => {
+                let message = "Fatal error: protocol.get_buffer() call failed.";
+                return self.fatal(py, error, message);
+            }
+        };
+        // The protocol's `get_buffer` may have closed the transport.
+        if self.is_lost() || self.fd.get() < 0 {
+            return Ok(());
+        }
+        let received = net::recv(self.usable_fd(py), buffer.as_mut_slice());
+        drop(buffer);
+        match received {
+            Ok(0) => self.read_end(py),
+            Ok(count) => {
+                let count = count.into_pyobject(py)?.into_any();
+                let told = match self.deliver.get(py) {
+                    Some(deliver) => self.in_context(py, || call(&deliver, [&count]).map(drop)),
+                    None => Ok(()),
+                };
+                told.or_else(|error| {
+                    let message = "Fatal error: protocol.buffer_updated() call failed.";
+                    self.fatal(py, error, message)
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => self.fatal(py, os_error(&error), "Fatal read error on socket transport"),
+        }
+    }
+
+    fn read_end(&self, py: Python<'_>) -> PyResult<()> {
+        let protocol = self.protocol.get_or_none(py);
+        let keep_open =
+            self.in_context(py, || protocol.call_method0(intern!(py, "eof_received"))?.is_truthy());
+        match keep_open {
+            Ok(true) => {
+                self.reading.set(Reading::Ended);
+                self.watch(&self.event_loop(py)?)
+            }
+            Ok(false) => self.close(py),
+            Err(error) => {
+                self.fatal(py, error, "Fatal error: protocol.eof_received() call failed.")
+            }
+        }
+    }
+}
