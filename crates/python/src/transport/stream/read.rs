@@ -77,10 +77,11 @@ impl Instance<StreamTransport> {
         let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
         let buffer = self.in_context(py, || {
             let buffer = call(&get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
-            if buffer.len()? == 0 {
+            let mut view = WriteView::new(&buffer)?;
+            if view.as_mut_slice().is_empty() {
                 return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
             }
-            WriteView::new(&buffer)
+            Ok(view)
         });
         let mut buffer = match buffer {
             Ok(buffer) => buffer,
