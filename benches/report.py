@@ -3,6 +3,7 @@
 `python benches/report.py RESULTS.json` prints the report of an earlier run again.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,6 +53,7 @@ class Figure:
 
     @property
     def spread(self) -> float:
+        """Half the distance from the smallest to the largest, as a part of the median."""
         return (self.high - self.low) / 2 / self.middle
 
 
@@ -69,6 +71,11 @@ def three_digits(value: float) -> str:
     if value >= 9.995:
         return f"{value:.1f}"
     return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 MEASURES = (
@@ -279,5 +286,14 @@ def numbers(results: Results, row: str, loop: str, measure: Measure) -> list[str
     return [*shown, *map(show_ratio, ratios)]
 
 
+def main(file: str) -> None:
+    data = json.loads(Path(file).read_text())
+    if data.get("suite") == "threads":
+        # It takes its tables from this module.
+        print(importlib.import_module("threads.report").render(data))
+    else:
+        print(render(data))
+
+
 if __name__ == "__main__":
-    print(render(json.loads(Path(sys.argv[1]).read_text())))
+    main(*sys.argv[1:])

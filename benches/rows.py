@@ -93,11 +93,12 @@ def select(patterns: list[str], *, quick: bool) -> list[Row]:
         row
         for row in ROWS
         if (row.quick or not quick)
-        and (not patterns or any(_matches(row.name, pattern) for pattern in patterns))
+        and (not patterns or any(matches(row.name, pattern) for pattern in patterns))
     ]
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Whether the row called `name` is meant by `pattern`, see `select`."""
     if any(sign in pattern for sign in "*?["):
         return fnmatchcase(name, pattern)
     return pattern in name

@@ -1,4 +1,4 @@
-"""Measure event loops side by side and write a report.
+"""Measure event loops, or threads, side by side and write a report.
 
 Every row, loop and round runs in fresh processes. All loops take their turn at a row before the
 next row begins, another loop goes first every time, and a round covers all rows before the next
@@ -18,6 +18,9 @@ from typing import Any
 import loops
 import machine
 import report
+import threads.report
+import threads.rows
+import threads.suite
 from measure import Cores, Measurement, Timing, measure
 from rows import ROWS, Row, select
 
@@ -27,6 +30,7 @@ ROUNDS, QUICK_ROUNDS = 5, 3
 PATIENCE = 2
 """A loop that failed so often at a row is not tried at it again."""
 
+SUITES = ("loops", "threads")
 RUNS = Path(__file__).parent / "runs"
 
 
@@ -67,16 +71,31 @@ class Run:
                 continue
             taken = measure(row, loop, number, self.timing, self.cores)
             self.measurements.append(taken)
-            left = (time.monotonic() - started) / done * (total - done)
+            left = report.clock((time.monotonic() - started) / done * (total - done))
             print(
-                f"[{done:>{len(str(total))}}/{total}, {clock(left)} left]"
+                f"[{done:>{len(str(total))}}/{total}, {left} left]"
                 f" round {number + 1}  {row.name:<29} {loop:<8} {outcome(taken)}",
                 flush=True,
             )
 
-
-def clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    def results(self, circumstances: dict[str, str]) -> dict[str, Any]:
+        """All that `results.json` holds."""
+        pinned = f"server on core {self.cores.server}, client on core {self.cores.client}"
+        settings = {
+            "rounds": self.rounds,
+            "each measurement": f"{self.timing.seconds} s after {self.timing.warmup} s of warm-up",
+            "processes": pinned if self.cores.server >= 0 else "on any core",
+            "garbage collector": "on; what existed before the measurement is frozen",
+        }
+        return {
+            "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "machine": machine.facts() | circumstances,
+            "versions": {name: loops.version(name) for name in self.loops} | machine.versions(),
+            "settings": settings,
+            "loops": self.loops,
+            "left_out": self.left_out,
+            "measurements": [taken.to_json() for taken in self.measurements],
+        }
 
 
 def outcome(taken: Measurement) -> str:
@@ -88,7 +107,10 @@ def outcome(taken: Measurement) -> str:
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="benches/run.py", description="Measure event loops side by side."
+        prog="benches/run.py", description="Measure event loops, or threads, side by side."
+    )
+    parser.add_argument(
+        "--suite", choices=SUITES, default=SUITES[0], help=f"what to measure; {SUITES[0]}"
     )
     parser.add_argument(
         "--rows",
@@ -98,19 +120,29 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--loops",
         metavar="NAMES",
-        help=f"separated by commas; all that are installed of {', '.join(loops.LOOPS)}",
+        help=f"separated by commas; all that are installed of {', '.join(loops.LOOPS)}"
+        f" or, with `--suite threads`, of {', '.join(threads.rows.CONTENDERS)}",
     )
-    parser.add_argument("--rounds", type=int, help=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick; {threads.suite.ROUNDS} for threads",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rows, shorter measurements")
     parser.add_argument("--no-pin", action="store_true", help="do not keep processes on one core")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="default: runs/<date>-<machine> beside this file"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="default: runs/<date>-<machine>[-threads] beside this file",
     )
     parser.add_argument("--list", action="store_true", help="print the rows and end")
     options = parser.parse_args(given)
     if options.rounds is not None and options.rounds < 1:
         parser.error("`--rounds` must be 1 or more")
+    if options.no_pin and options.suite == "threads":
+        parser.error("`--no-pin` has no meaning for threads, which are measured in two placements")
     return options
 
 
@@ -131,11 +163,13 @@ def usable_loops(asked: str | None) -> tuple[list[str], dict[str, str]]:
     return [name for name in names if name not in left_out], left_out
 
 
-def folder(asked: Path | None, *, whole: bool) -> Path:
+def folder(asked: Path | None, suite: str, *, whole: bool) -> Path:
     """Where to write. A whole run never overwrites another; a part overwrites the part before."""
     if asked:
         return asked
     name = f"{datetime.now(UTC):%Y-%m-%d}-{machine.short_name()}"
+    if suite == "threads":
+        name += "-threads"
     if not whole:
         return RUNS / f"{name}-part"
     again = 1
@@ -162,27 +196,7 @@ def prepare(options: argparse.Namespace) -> Run:
     )
 
 
-def results(run: Run, circumstances: dict[str, str]) -> dict[str, Any]:
-    """All that `results.json` holds."""
-    pinned = f"server on core {run.cores.server}, client on core {run.cores.client}"
-    settings = {
-        "rounds": run.rounds,
-        "each measurement": f"{run.timing.seconds} s after {run.timing.warmup} s of warm-up",
-        "processes": pinned if run.cores.server >= 0 else "on any core",
-        "garbage collector": "on; what existed before the measurement is frozen",
-    }
-    return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "machine": machine.facts() | circumstances,
-        "versions": {name: loops.version(name) for name in run.loops} | machine.versions(),
-        "settings": settings,
-        "loops": run.loops,
-        "left_out": run.left_out,
-        "measurements": [taken.to_json() for taken in run.measurements],
-    }
-
-
-def observed(run: Run) -> dict[str, str]:
+def observed(run: Run | threads.suite.Run) -> dict[str, str]:
     """Measure, and tell how busy the machine was with other things meanwhile."""
     load, busy, own = machine.load(), machine.busy_seconds(), machine.own_seconds()
     started = time.monotonic()
@@ -193,7 +207,7 @@ def observed(run: Run) -> dict[str, str]:
     others = machine.busy_seconds() - busy - (machine.own_seconds() - own)
     elapsed = time.monotonic() - started
     return {
-        "time taken": f"{clock(elapsed)} min",
+        "time taken": f"{report.clock(elapsed)} min",
         "load average": f"{load} before, {machine.load()} after",
         "other programs": f"took {max(0.0, others / elapsed):.2f} cores on average",
     }
@@ -201,21 +215,24 @@ def observed(run: Run) -> dict[str, str]:
 
 def main(given: Sequence[str] | None = None) -> None:
     options = arguments(given)
+    of_threads = options.suite == "threads"
     if options.list:
-        print(report.table(("row", "one operation"), ((row.name, row.operation) for row in ROWS)))
+        rows = threads.rows.ROWS if of_threads else ROWS
+        print(report.table(("row", "one operation"), ((row.name, row.operation) for row in rows)))
         return
-    run = prepare(options)
-    out = folder(options.out, whole=not (options.quick or options.rows))
-    data = results(run, observed(run))
+    run = threads.suite.prepare(options) if of_threads else prepare(options)
+    out = folder(options.out, options.suite, whole=not (options.quick or options.rows))
+    data = run.results(observed(run))
     if not run.measurements:
         sys.exit("nothing was measured")
     text = json.dumps(data, indent=1)
+    render = threads.report.render if of_threads else report.render
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(text + "\n")
-    (out / "report.md").write_text(report.render(data))
+    (out / "report.md").write_text(render(data))
     if options.json:
         options.json.write_text(text + "\n")
-    print(f"\n{report.render(data, details=False)}\nwritten to {out}")
+    print(f"\n{render(data, details=False)}\nwritten to {out}")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from nalsil import _nalsil
+from nalsil._pool import ThreadPoolExecutor
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -20,18 +21,13 @@ Ts = TypeVarTuple("Ts")
 class Executors(_nalsil.EventLoop):
     """The part of a loop that gives work to executors."""
 
-    _default_executor: ThreadPoolExecutor | None = None
+    _default_executor: concurrent.futures.ThreadPoolExecutor | None = None
     _executor_shutdown_called = False
 
-    def run_in_executor(
+    def _run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run func(*args) in an executor, None being the default one, and return a future.
-
-        Raises:
-            RuntimeError: if the loop is closed, or the default executor was shut down.
-            TypeError: if `func` is a coroutine or a coroutine function.
-        """
+        # What run_in_executor() does for the first call, for executors of others, in debug mode.
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
         if asyncio.iscoroutine(func) or inspect.iscoroutinefunction(func):
@@ -40,13 +36,16 @@ class Executors(_nalsil.EventLoop):
             raise TypeError(f"a callable object was expected by run_in_executor(), got {func!r}")
         if executor is None:
             executor = self._get_default_executor()
+        if type(executor) is ThreadPoolExecutor:
+            return self._hop_to(executor, func, *args)
         return asyncio.wrap_future(executor.submit(func, *args), loop=self)
 
     def _get_default_executor(self) -> Executor:
         if self._executor_shutdown_called:
             raise RuntimeError("Executor shutdown has been called")
         if self._default_executor is None:
-            self._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+            self.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        assert self._default_executor is not None
         return self._default_executor
 
     def set_default_executor(self, executor: Executor) -> None:
@@ -58,6 +57,8 @@ class Executors(_nalsil.EventLoop):
         if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
             raise TypeError("executor must be ThreadPoolExecutor instance")
         self._default_executor = executor
+        # A subclass may have a submit() of its own.
+        self._set_default_pool(executor if type(executor) is ThreadPoolExecutor else None)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """End the default executor and wait for its threads, for `timeout` seconds at most.
@@ -65,6 +66,7 @@ class Executors(_nalsil.EventLoop):
         A run out of time is a RuntimeWarning; the threads then end by themselves.
         """
         self._executor_shutdown_called = True
+        self._set_default_pool(None)
         executor = self._default_executor
         if executor is None:
             return
@@ -86,7 +88,10 @@ class Executors(_nalsil.EventLoop):
 
     def _shut_down(self, executor: Executor, ended: asyncio.Future[None]) -> None:
         try:
-            executor.shutdown(wait=True)
+            if isinstance(executor, ThreadPoolExecutor):
+                executor._shutdown_wanted()
+            else:
+                executor.shutdown(wait=True)
         except Exception as raised:
             # The name of the clause is gone when the callback runs.
             error = raised

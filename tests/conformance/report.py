@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import verdicts
+from .made import KINDS
 from .verdicts import BAD, Judged, Report
 
 STOPPED = (verdicts.HANG, verdicts.CRASH)
@@ -19,36 +20,54 @@ COLUMNS = (
     ("hang, crash", STOPPED),
     ("failed", tuple(verdict for verdict in BAD if verdict not in STOPPED)),
 )
-HEADINGS = ("module", "tests", *(title for title, _ in COLUMNS), "on loop", "seconds")
+HEADINGS = ("tests", *(title for title, _ in COLUMNS), "on loop", "on pool", "seconds")
 
 
 def row(report: Report) -> list[str]:
     counts = report.counts()
     cells = [sum(counts[verdict] for verdict in kinds) for _, kinds in COLUMNS]
-    numbers = [len(report.judged), *cells, report.on_loop()]
+    numbers = [len(report.judged), *cells, report.on("loops"), report.on("pools")]
     return [report.module, *(str(n or "-") for n in numbers), f"{report.seconds:.1f}"]
 
 
-def total(reports: list[Report], seconds: float) -> list[str]:
-    everything = Report("all", reports[0].loop if reports else "")
+def total(name: str, reports: list[Report], seconds: float) -> Report:
+    """The reports as one."""
+    everything = Report(name, name, reports[0].loop if reports else "")
     everything.judged = [one for report in reports for one in report.judged]
     everything.seconds = seconds
-    return row(everything)
+    return everything
 
 
 def table(reports: list[Report], seconds: float) -> str:
-    """One line a module and one for all; `seconds` is the time of the whole run."""
-    rows = [list(HEADINGS), *map(row, reports), total(reports, seconds)]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(HEADINGS))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in rows
-    ]
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    """One line a module, those of a suite together, and one for all.
+
+    `seconds` is the time of the whole run.
+    """
+    rows: list[list[str]] = []
+    for suite, members in by_suite(reports).items():
+        rows += [[suite, *HEADINGS], *map(row, members)]
+        if len(members) > 1:
+            spent = sum(report.seconds for report in members)
+            rows.append(row(total("together", members, spent)))
+        rows.append([])
+    rows.append(row(total("all", reports, seconds)))
+    widths = [max(len(line[i]) for line in rows if line) for i in range(len(rows[-1]))]
+    return "\n".join(aligned(line, widths) for line in rows)
+
+
+def aligned(line: list[str], widths: list[int]) -> str:
+    """The cells of a line under one another, the first at the left."""
+    return "  ".join(
+        cell.rjust(width) if column else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(line, widths, strict=bool(line)))
+    )
+
+
+def by_suite(reports: Iterable[Report]) -> dict[str, list[Report]]:
+    groups: dict[str, list[Report]] = {}
+    for report in reports:
+        groups.setdefault(report.suite, []).append(report)
+    return groups
 
 
 def listing(reports: Iterable[Report], verdict: str) -> Iterator[str]:
@@ -90,14 +109,14 @@ def detail(one: Judged) -> str:
     return f"{'=' * 70}\n{title}\n{'-' * 70}\n{one.outcome.detail.rstrip()}"
 
 
-def claim(reports: list[Report]) -> str:
-    """How many tests really ran on the chosen loop."""
-    tests = sum(len(report.judged) for report in reports)
-    on_loop = sum(report.on_loop() for report in reports)
-    loop = reports[0].loop if reports else "?"
-    return (
-        f"{on_loop} of {tests} tests made a loop of `{loop}`; the others make none, or one of mocks"
-    )
+def claim(reports: Iterable[Report]) -> Iterator[str]:
+    """How many tests of each suite really ran on the chosen loop and the chosen pool."""
+    for suite, members in by_suite(reports).items():
+        whole = total(suite, members, 0.0)
+        yield (
+            f"{suite}: of {len(whole.judged)} tests, {whole.on('loops')} made a loop of "
+            f"`{whole.loop}` and {whole.on('pools')} a pool; the others make none, or one of mocks"
+        )
 
 
 def write_json(path: Path, reports: list[Report], seconds: float) -> None:
@@ -119,6 +138,7 @@ def write_json(path: Path, reports: list[Report], seconds: float) -> None:
 
 def as_json(report: Report) -> dict[str, object]:
     return {
+        "suite": report.suite,
         "module": report.module,
         "skipped": report.skipped,
         "outside": report.outside,
@@ -131,8 +151,7 @@ def as_json(report: Report) -> dict[str, object]:
                 "verdict": one.verdict,
                 "note": one.note,
                 "seconds": round(one.outcome.seconds, 3),
-                "loops": one.outcome.loops,
-                "stock_loops": one.outcome.stock_loops,
+                **{kind: getattr(one.outcome, kind) for kind in KINDS},
                 "detail": one.outcome.detail if one.bad else "",
             }
             for one in report.judged

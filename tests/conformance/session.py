@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from .supervise import Outcome
+from .supervise import Outcome, Target
 from .tables import Scope, first_match, load_exceptions, load_scope
 from .verdicts import PASSED, SKIPPED, Report, Settings, run_module
 
 # Started first, so that a long one is not alone at the end.
-LONG = ("test_events", "test_streams", "test_ssl", "test_tasks", "test_subprocess", "test_sendfile")
-
-
-def has_suite() -> bool:
-    """Whether this Python came with its own tests."""
-    return importlib.util.find_spec("test") is not None and exists("test.test_asyncio")
-
-
-def exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def existing(modules: Iterable[str]) -> list[str]:
-    """Those of the modules that the running Python has."""
-    return [name for name in modules if exists(f"test.test_asyncio.{name}")]
+LONG = (
+    *("test_events", "test_streams", "test_ssl", "test_tasks", "test_subprocess", "test_sendfile"),
+    *("test_shutdown", "test_sync", "test_wait"),
+)
 
 
 class Session:
@@ -46,9 +31,10 @@ class Session:
         self.done: dict[str, int] = {}
         self.futures: dict[str, Future[Report]] = {}
 
-    def start(self, modules: Iterable[str]) -> dict[str, Future[Report]]:
-        for name in sorted(modules, key=lambda name: (name not in LONG, name)):
-            self.futures[name] = self.threads.submit(self.run, name)
+    def start(self, targets: Iterable[Target]) -> dict[str, Future[Report]]:
+        """Run the modules; the reports to come by module."""
+        for target in sorted(targets, key=lambda one: (one.module not in LONG, one.module)):
+            self.futures[target.module] = self.threads.submit(self.run, target)
         return self.futures
 
     def close(self) -> None:
@@ -56,7 +42,8 @@ class Session:
         self.stopping.set()
         self.threads.shutdown(cancel_futures=True)
 
-    def run(self, name: str) -> Report:
+    def run(self, target: Target) -> Report:
+        name = target.module
         started = time.monotonic()
         self.done[name] = 0
 
@@ -66,7 +53,7 @@ class Session:
                 self.say(f"  {outcome.outcome:<7} {outcome.test}")
 
         report = run_module(
-            name,
+            target,
             self.settings,
             self.scope,
             self.exceptions,

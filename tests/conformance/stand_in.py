@@ -15,39 +15,24 @@ from asyncio import selector_events, unix_events
 from types import ModuleType
 from typing import Any
 
-STOCK = "asyncio"
+from .made import STOCK, Made
+
 LOOP_NAMES = ("SelectorEventLoop", "EventLoop", "_UnixSelectorEventLoop")
 POLICY_NAMES = ("_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy")
 
 
-class Made:
-    """How many loops of each kind this process has made."""
-
-    def __init__(self) -> None:
-        self.chosen = 0
-        self.stock = 0
-
-    def take(self) -> tuple[int, int]:
-        """The counts (chosen, stock) since the last call."""
-        counts = self.chosen, self.stock
-        self.chosen = self.stock = 0
-        return counts
-
-
-def put_in_place(name: str) -> Made:
+def put_in_place(name: str, made: Made) -> None:
     """Make the module `name` (`nalsil`, `uvloop`) the one whose loops the tests get.
 
-    With `asyncio` nothing is replaced. Returns the counts of loops made from now on.
+    With `asyncio` nothing is replaced. The loops made from now on are counted in `made`.
 
     Raises:
         ImportError: there is no such module.
         AttributeError: it has neither `EventLoop` nor `Loop`.
     """
-    made = Made()
     count_stock_loops(made)
     if name != STOCK:
         replace(counting(loop_class(importlib.import_module(name)), made))
-    return made
 
 
 def loop_class(module: ModuleType) -> type[asyncio.AbstractEventLoop]:
@@ -70,7 +55,7 @@ def counting(base: type[Any], made: Made) -> type[Any]:
 
         def __init__(self, selector: Any = None) -> None:
             super().__init__()
-            made.chosen += 1
+            made.add("loops")
             if selector is not None:
                 selector.close()
 
@@ -94,7 +79,7 @@ def count_stock_loops(made: Made) -> None:
     original = stock.__init__
 
     def counted(self: Any, *arguments: Any, **keywords: Any) -> None:
-        made.stock += 1
+        made.add("stock_loops")
         original(self, *arguments, **keywords)
 
     stock.__init__ = counted  # type: ignore[method-assign]

@@ -33,8 +33,19 @@ class Outcome:
     detail: str = ""
     seconds: float = 0.0
     loops: int = 0
+    pools: int = 0
     stock_loops: int = 0
+    stock_pools: int = 0
     static: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A module of a suite, and where its tests are if not in this Python."""
+
+    suite: str
+    module: str
+    folder: Path | None = None
 
 
 @dataclasses.dataclass
@@ -59,7 +70,7 @@ class CannotStart(Exception):
 class Child:
     """One process that runs tests; gives its events and knows why they ended."""
 
-    def __init__(self, loop: str, module: str, wanted: list[str], seconds: float) -> None:
+    def __init__(self, loop: str, target: Target, wanted: list[str], seconds: float) -> None:
         self.seconds = seconds
         self.hung = False
         self.folder = tempfile.TemporaryDirectory(prefix="conformance-")
@@ -70,7 +81,8 @@ class Child:
         (home / "work").mkdir()
         (home / "wanted").write_text("\n".join(wanted))
         with (home / "wanted").open() as names, self.output.open("wb") as output:
-            told = (loop, module, str(seconds), str(writing), self.stacks)
+            tests = (target.suite, target.module, target.folder or "")
+            told = (loop, *tests, str(seconds), str(writing), self.stacks)
             self.process = subprocess.Popen(
                 [sys.executable, "-P", CHILD, *told],
                 cwd=home / "work",
@@ -154,14 +166,15 @@ class Module:
 
     def __init__(
         self,
-        name: str,
+        target: Target,
         loop: str,
         *,
         seconds: float,
         progress: Progress = lambda outcome: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.name = name
+        self.target = target
+        self.name = target.module
         self.loop = loop
         self.seconds = seconds
         self.progress = progress
@@ -198,7 +211,7 @@ class Module:
         return list(self.outcomes.values())
 
     def child(self, wanted: list[str]) -> Child:
-        return Child(self.loop, self.name, wanted, self.seconds)
+        return Child(self.loop, self.target, wanted, self.seconds)
 
     def follow(self, child: Child, pending: list[str]) -> None:
         """Take the events of one child; blame the right test when it does not end well."""

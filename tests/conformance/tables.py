@@ -53,19 +53,43 @@ def load(name: str) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scope:
-    """The modules of a run, of `--all`, and the parts of them left to `--all`."""
+class Modules:
+    """The modules of a suite that every run covers, and those that only `--all` does."""
 
     modules: tuple[str, ...]
     later: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What a run covers: the modules of each suite, and the parts of them left to `--all`."""
+
+    suites: dict[str, Modules]
+    inside: tuple[Entry, ...]
     outside: tuple[Entry, ...]
+
+    def covers(self, test: str) -> bool:
+        """Whether a test of a module is run without `--all`."""
+        named = [entry for entry in self.inside if entry.module == test.partition(".")[0]]
+        if named and not first_match(named, test):
+            return False
+        return first_match(self.outside, test) is None
+
+    def suite_of(self, module: str) -> str | None:
+        """The suite that has a module, which no other suite has."""
+        for suite, table in self.suites.items():
+            if module in (*table.modules, *table.later):
+                return suite
+        return None
 
 
 def load_scope() -> Scope:
     table = load("scope.toml")
-    return Scope(
-        tuple(table["modules"]), tuple(table["later"]), tuple(entries(table.get("outside", ())))
-    )
+    parts = {part: tuple(entries(table.pop(part, ()))) for part in ("inside", "outside")}
+    suites = {
+        name: Modules(tuple(row["modules"]), tuple(row["later"])) for name, row in table.items()
+    }
+    return Scope(suites, **parts)
 
 
 def load_exceptions() -> list[Entry]:

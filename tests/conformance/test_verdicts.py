@@ -6,16 +6,16 @@ import pytest
 
 from . import verdicts
 from .supervise import Outcome
-from .tables import Entry, entries, load_exceptions, load_scope, stale
+from .tables import Entry, Scope, entries, load_exceptions, load_scope, stale
 
 TEST = "test_server.SomeTests.test_one"
 LISTED = Entry("test_server.*.test_one", "looks inside")
 
 
 def judge(
-    here: str, stock: str | None = None, *listed: Entry, loop: str = "nalsil", stock_loops: int = 0
+    here: str, stock: str | None = None, *listed: Entry, loop: str = "nalsil", **made: int
 ) -> str:
-    outcome = Outcome(TEST, here, stock_loops=stock_loops)
+    outcome = Outcome(TEST, here, **made)
     on_stock = Outcome(TEST, stock) if stock else None
     return verdicts.judge(outcome, on_stock, listed, loop).verdict
 
@@ -51,6 +51,22 @@ def test_a_pass_on_a_stock_loop_is_none() -> None:
     assert verdicts.STOCK_LOOP in verdicts.BAD
 
 
+def test_a_pass_on_a_stock_pool_is_none() -> None:
+    assert judge("passed", stock_pools=1) == verdicts.STOCK_POOL
+    assert judge("passed", stock_pools=1, loop="uvloop") == verdicts.PASSED
+    assert judge("passed", stock_pools=1, loop="asyncio") == verdicts.PASSED
+    assert verdicts.STOCK_POOL in verdicts.BAD
+
+
+def test_a_pass_that_takes_much_longer_than_on_stock_is_none() -> None:
+    quick, slow = Outcome(TEST, "passed", seconds=1.0), Outcome(TEST, "passed", seconds=10.0)
+    assert verdicts.is_in_doubt(slow)
+    assert not verdicts.is_in_doubt(quick)
+    assert verdicts.judge(slow, quick, (), "nalsil").verdict == verdicts.SLOW
+    assert verdicts.judge(slow, slow, (), "nalsil").verdict == verdicts.PASSED
+    assert verdicts.SLOW in verdicts.BAD
+
+
 def test_an_entry_without_a_test_is_stale() -> None:
     other = Entry("test_server.*.test_gone", "looks inside")
     elsewhere = Entry("test_streams.*.test_gone", "looks inside")
@@ -70,5 +86,23 @@ def test_an_entry_needs_a_reason() -> None:
 
 def test_every_entry_is_of_a_module_that_is_run() -> None:
     scope = load_scope()
-    modules = {*scope.modules, *scope.later}
-    assert {entry.module for entry in (*load_exceptions(), *scope.outside)} <= modules
+    rows = (*load_exceptions(), *scope.inside, *scope.outside)
+    assert all(scope.suite_of(entry.module) for entry in rows)
+
+
+def test_no_two_suites_have_a_module_of_the_same_name() -> None:
+    tables = load_scope().suites.values()
+    names = [name for table in tables for name in (*table.modules, *table.later)]
+    assert len(names) == len(set(names))
+
+
+def test_a_run_covers_what_is_inside_and_not_outside() -> None:
+    scope = Scope(
+        {},
+        inside=(Entry("test_server.SomeTests.*", "of interest"),),
+        outside=(Entry("test_server.*.test_two", "not yet"),),
+    )
+    assert scope.covers(TEST)
+    assert not scope.covers("test_server.OtherTests.test_one")
+    assert not scope.covers("test_server.SomeTests.test_two")
+    assert scope.covers("test_streams.OtherTests.test_one")

@@ -7,10 +7,9 @@ import fnmatch
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from .supervise import Module, Outcome, Progress
+from .made import STOCK
+from .supervise import Module, Outcome, Progress, Target
 from .tables import Entry, Scope, first_match, stale
-
-STOCK = "asyncio"
 
 PASSED = "passed"
 SKIPPED = "skipped"
@@ -22,8 +21,16 @@ ENVIRONMENT = "fails on stock"
 UNEXPECTED_PASS = "unexpected pass"
 SKIPS_HERE_ONLY = "skips here only"
 STOCK_LOOP = "made a stock loop"
+STOCK_POOL = "made a stock pool"
+SLOW = "slow"
 
-BAD = (FAILED, HANG, CRASH, UNEXPECTED_PASS, SKIPS_HERE_ONLY, STOCK_LOOP)
+BAD = (FAILED, HANG, CRASH, UNEXPECTED_PASS, SKIPS_HERE_ONLY, STOCK_LOOP, STOCK_POOL, SLOW)
+
+SLOW_SECONDS = 5.0
+"""How much longer than twice its time on stock a test may take.
+
+A wait that no one ends may have a timeout, and then the test passes all the same.
+"""
 
 
 @dataclasses.dataclass
@@ -43,6 +50,7 @@ class Judged:
 class Report:
     """What came of one module."""
 
+    suite: str
     module: str
     loop: str
     judged: list[Judged] = dataclasses.field(default_factory=list)
@@ -58,12 +66,10 @@ class Report:
     def counts(self) -> Counter[str]:
         return Counter(one.verdict for one in self.judged)
 
-    def on_loop(self) -> int:
-        """How many tests made a loop of the chosen kind."""
-        return sum(
-            bool(one.outcome.stock_loops if self.loop == STOCK else one.outcome.loops)
-            for one in self.judged
-        )
+    def on(self, kind: str) -> int:
+        """How many tests made a thing of the chosen kind: `loops` or `pools`."""
+        counted = f"stock_{kind}" if self.loop == STOCK else kind
+        return sum(bool(getattr(one.outcome, counted)) for one in self.judged)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Settings:
 
 
 def run_module(
-    name: str,
+    target: Target,
     settings: Settings,
     scope: Scope,
     exceptions: Iterable[Entry],
@@ -97,27 +103,34 @@ def run_module(
     """Run a module, run again on the stock loop what did not pass, and judge."""
 
     def module_on(loop: str) -> Module:
-        return Module(name, loop, seconds=settings.seconds, stopping=stopping)
+        return Module(target, loop, seconds=settings.seconds, stopping=stopping)
 
-    report = Report(name, settings.loop)
+    report = Report(target.suite, target.module, settings.loop)
     plan = module_on(settings.loop).list_tests()
     if plan.skipped is not None:
         report.skipped = plan.skipped
         return report
     strict = list(exceptions) if settings.strict else []
-    report.stale = stale((*strict, *scope.outside), name, plan.tests)
-    inside = [t for t in plan.tests if settings.everything or not first_match(scope.outside, t)]
+    report.stale = stale((*strict, *scope.inside, *scope.outside), target.module, plan.tests)
+    inside = [test for test in plan.tests if settings.everything or scope.covers(test)]
     report.outside = len(plan.tests) - len(inside)
     chosen = module_on(settings.loop)
     chosen.progress = progress
     outcomes = chosen.run([test for test in inside if settings.wants(test)])
     stock: dict[str, Outcome] = {}
     if settings.loop != STOCK:
-        again = [one.test for one in outcomes if one.outcome != PASSED and not one.static]
+        again = [one.test for one in outcomes if is_in_doubt(one)]
         stock = {one.test: one for one in module_on(STOCK).run(again)}
     report.judged = [judge(one, stock.get(one.test), strict, settings.loop) for one in outcomes]
     report.seconds = sum(one.seconds for one in outcomes)
     return report
+
+
+def is_in_doubt(outcome: Outcome) -> bool:
+    """Whether it has to be seen what the stock loop makes of the test."""
+    if outcome.outcome == PASSED:
+        return outcome.seconds > SLOW_SECONDS
+    return not outcome.static
 
 
 def judge(
@@ -130,6 +143,11 @@ def judge(
             return Judged(outcome, UNEXPECTED_PASS, f"hint: take `{entry.test}` out of the list")
         if loop != STOCK and outcome.stock_loops:
             return Judged(outcome, STOCK_LOOP, "hint: `stand_in.py` left a way to the stock loop")
+        if loop == "nalsil" and outcome.stock_pools:
+            return Judged(outcome, STOCK_POOL, "hint: nalsil's loop or the tests found a way to it")
+        if stock is not None and outcome.seconds > SLOW_SECONDS + 2 * stock.seconds:
+            note = f"took {outcome.seconds:.1f} s, on stock {stock.seconds:.1f} s"
+            return Judged(outcome, SLOW, note)
         return Judged(outcome, PASSED)
     if outcome.outcome == SKIPPED and (stock is None or stock.outcome == SKIPPED):
         return Judged(outcome, SKIPPED, outcome.detail)

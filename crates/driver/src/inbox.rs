@@ -5,11 +5,21 @@
 //! one side sees the other: either the loop finds the item and does not sleep, or the producer
 //! finds the loop parked and wakes it. The producer that wakes it also clears `parked`, so a burst
 //! costs one system call.
+//!
+//! A loop that expects an item at any moment may *spin* before it sleeps: it is parked in a way that
+//! costs its waker no system call.
 
-use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::sys::Wake;
 use nalsil_observe::LoopCounters;
 use std::io;
+
+/// The loop runs.
+const AWAKE: u8 = 0;
+/// The loop looks at this very place again and again.
+const SPINNING: u8 = 1;
+/// The loop sleeps, or is about to.
+const ASLEEP: u8 = 2;
 
 /// What threads other than the loop's touch.
 #[derive(Debug)]
@@ -17,7 +27,8 @@ pub struct Shared<T, W = Wake> {
     inbox: Mutex<Vec<T>>,
     /// Whether the inbox has items, as a hint that is read without the lock.
     filled: AtomicBool,
-    parked: AtomicBool,
+    /// One of the three below.
+    parked: AtomicU8,
     wake: W,
     counters: LoopCounters,
 }
@@ -52,7 +63,7 @@ impl<T, W: Unpark> Handle<T, W> {
         Handle(Arc::new(Shared {
             inbox: Mutex::new(Vec::new()),
             filled: AtomicBool::new(false),
-            parked: AtomicBool::new(false),
+            parked: AtomicU8::new(AWAKE),
             wake,
             counters: LoopCounters::default(),
         }))
@@ -67,35 +78,62 @@ impl<T, W: Unpark> Shared<T, W> {
 
     /// Gives `item` to the loop, and wakes it if it sleeps. Items of one thread keep their order.
     pub fn push(&self, item: T) {
-        {
-            let mut inbox = self.inbox();
-            inbox.push(item);
-            self.filled.store(true, Ordering::Relaxed);
-        }
+        self.enqueue(item);
         self.unpark();
+    }
+
+    /// Gives `item` to the loop. [`Shared::unpark`] must follow, from the same thread.
+    pub fn enqueue(&self, item: T) {
+        let mut inbox = self.inbox();
+        inbox.push(item);
+        self.filled.store(true, Ordering::Relaxed);
     }
 
     /// Wakes the loop if it sleeps.
     pub fn unpark(&self) {
         // The load keeps producers off the cache line while the loop is busy.
-        if self.parked.load(Ordering::SeqCst) && self.parked.swap(false, Ordering::SeqCst) {
+        let parked = self.parked.load(Ordering::SeqCst) != AWAKE;
+        if parked && self.parked.swap(AWAKE, Ordering::SeqCst) == ASLEEP {
             self.wake.unpark();
         }
     }
 
     /// Announces that the loop is about to sleep. `false`: it must not, the inbox has items.
     pub fn prepare_park(&self) -> bool {
-        self.parked.swap(true, Ordering::SeqCst);
+        self.announce(ASLEEP)
+    }
+
+    /// Announces that the loop is about to spin. `false`: it must not, the inbox has items.
+    pub fn prepare_spin(&self) -> bool {
+        self.announce(SPINNING)
+    }
+
+    fn announce(&self, how: u8) -> bool {
+        self.parked.swap(how, Ordering::SeqCst);
         if self.inbox().is_empty() {
             return true;
         }
-        self.parked.swap(false, Ordering::SeqCst);
+        self.parked.swap(AWAKE, Ordering::SeqCst);
         false
+    }
+
+    /// Whether a loop that spins has been woken.
+    #[inline]
+    pub fn is_woken(&self) -> bool {
+        self.parked.load(Ordering::SeqCst) == AWAKE
+    }
+
+    /// Announces that a loop that has spun in vain is about to sleep. `false`: it must not, it was
+    /// woken.
+    pub fn park_after_spin(&self) -> bool {
+        let asleep =
+            self.parked.compare_exchange(SPINNING, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
+        asleep.is_ok()
     }
 
     /// Announces that the loop is awake.
     pub fn finish_park(&self) {
-        self.parked.swap(false, Ordering::SeqCst);
+        self.parked.swap(AWAKE, Ordering::SeqCst);
     }
 
     /// Exchanges the inbox for the empty `batch`.
@@ -225,6 +263,30 @@ mod loom_tests {
             let mut seen = receive(&handle, 2);
             seen.sort_unstable();
             assert_eq!(seen, [1, 2]);
+            for producer in producers {
+                producer.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_loop_that_spins_first_misses_nothing() {
+        loom::model(|| {
+            let handle = Handle::new(Sleep::default());
+            let producers = [1, 2].map(|item| {
+                let handle = handle.clone();
+                thread::spawn(move || handle.push(item))
+            });
+            let (mut seen, mut batch) = (Vec::new(), Vec::new());
+            while seen.len() < 2 {
+                // One look stands for a spin: the model tries every moment for it.
+                if handle.prepare_spin() && !handle.is_woken() && handle.park_after_spin() {
+                    handle.wake().sleep();
+                }
+                handle.finish_park();
+                handle.take(&mut batch);
+                seen.append(&mut batch);
+            }
             for producer in producers {
                 producer.join().unwrap();
             }

@@ -1,10 +1,17 @@
-//! What a running loop counts, and how other threads read it.
+//! What running loops and pools count, and how other threads read it.
 //!
-//! The owner counts in plain fields ([`LoopBatch`]), because a shared counter on the per-callback
+//! A loop's owner counts in plain fields ([`LoopBatch`]), because a shared counter on the per-callback
 //! path would cost more than the work it counts. It publishes the sums to relaxed atomics
 //! ([`LoopCounters`]) when it goes to sleep. A reader takes a [`LoopSnapshot`], which is at most
-//! one busy period old.
+//! one busy period old. A pool's workers count under the lock that they take for every job anyway
+//! ([`PoolBatch`]).
 #![forbid(unsafe_code)]
+
+mod histogram;
+mod pool;
+
+pub use histogram::Histogram;
+pub use pool::{FunctionBatch, PoolBatch, Sample};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

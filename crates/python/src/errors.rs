@@ -1,5 +1,7 @@
 //! Exceptions: which end the run, and how the others reach the loop's handler.
 
+use crate::capi::Obj;
+use crate::imports::{Imports, imports};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -8,6 +10,12 @@ use std::io;
 /// Whether `error` ends the run of a loop instead of reaching its exception handler.
 pub fn ends_the_run(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
+}
+
+/// The exception of an imported class with `text`.
+pub fn of_class(py: Python<'_>, class: impl Fn(&Imports) -> &Obj, text: String) -> PyErr {
+    let made = imports(py).and_then(|imports| class(imports).bind(py).call1((text,)));
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 /// The `OSError` of a failed system call: the subclass that belongs to its number, as Python

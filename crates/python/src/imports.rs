@@ -32,6 +32,21 @@ imports! {
     transport_socket = "asyncio"."trsock"."TransportSocket";
     socket = "socket"."socket";
     ssl_socket = "nalsil"."_imports"."SSLSocket";
+    method_class = "types"."MethodType";
+    partial_class = "functools"."partial";
+    condition = "threading"."Condition";
+    future_class = "nalsil"."_future"."Future";
+    future_cancelled = "concurrent.futures"."CancelledError";
+    invalid_state = "concurrent.futures"."InvalidStateError";
+    loop_invalid_state = "asyncio"."InvalidStateError";
+    broken_pool = "concurrent.futures.thread"."BrokenThreadPool";
+    futures_logger = "concurrent.futures._base"."LOGGER";
+    queue_full = "nalsil"."_errors"."QueueFull";
+    pool_deadlock = "nalsil"."_errors"."PoolDeadlock";
+    cancelled_error = "asyncio"."CancelledError";
+    pool_class = "nalsil"."_pool"."ThreadPoolExecutor";
+    stacks_of = "nalsil"."_stacks"."stacks_of";
+    waits_for = "nalsil"."_stacks"."WAITS_FOR";
     get_frame = "sys"."_getframe";
     warn = "warnings"."warn";
 }

@@ -5,6 +5,7 @@ mod errors;
 mod event_loop;
 mod gate;
 mod imports;
+mod pool;
 mod transport;
 
 use pyo3::prelude::*;
@@ -16,11 +17,18 @@ mod _nalsil {
 
     #[pymodule_export]
     use event_loop::EventLoop;
+    #[pymodule_export]
+    use pool::{
+        PoolView, ThreadPool, WorkerThread, check_cancelled, run_from_thread, run_sync_from_thread,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add_function(wrap_pyfunction!(capi::check_job_of_python, module)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        capi::add_methods::<EventLoop>(module.py(), event_loop::METHODS)?;
+        capi::add_methods::<EventLoop>(module.py(), event_loop::methods())?;
+        capi::add_methods::<ThreadPool>(module.py(), pool::methods())?;
+        capi::add_class::<pool::Future>(module)?;
         capi::add_class::<event_loop::Handle>(module)?;
         capi::add_class::<event_loop::TimerHandle>(module)?;
         capi::add_class::<event_loop::SocketOperation>(module)?;

@@ -4,9 +4,52 @@ use super::object::{Obj, Slot, Visit};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::mem::ManuallyDrop;
 
 /// Arguments that a callback keeps without a tuple.
 const INLINE: usize = 3;
+
+/// The same functions as PyO3 declares, but allowed to unwind; see [`hang_when_ended`].
+mod unwinding {
+    use pyo3::ffi::PyObject;
+
+    unsafe extern "C-unwind" {
+        pub fn PyObject_Call(
+            callable: *mut PyObject,
+            arguments: *mut PyObject,
+            keywords: *mut PyObject,
+        ) -> *mut PyObject;
+
+        pub fn PyObject_Vectorcall(
+            callable: *mut PyObject,
+            arguments: *const *mut PyObject,
+            count: usize,
+            names: *mut PyObject,
+        ) -> *mut PyObject;
+    }
+}
+
+/// Makes a call into Python from which the thread may never come back.
+///
+/// When a program has ended, a daemon thread that asks for the interpreter is ended in turn. Up to
+/// Python 3.13 this is done by unwinding its stack, which Rust answers by ending the process with a
+/// signal. Here the unwinding comes to a halt: the thread sleeps until the process is gone, as
+/// threads do from Python 3.14 on.
+#[inline]
+fn hang_when_ended<R>(call: impl FnOnce() -> R) -> R {
+    struct Hang;
+    impl Drop for Hang {
+        fn drop(&mut self) {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+    let hang = Hang;
+    let result = call();
+    let _not_ended = ManuallyDrop::new(hang);
+    result
+}
 
 /// Calls `callable` with `N` arguments.
 ///
@@ -118,30 +161,54 @@ impl Callback {
     /// What the call raises.
     #[inline]
     pub fn call(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(callable) = self.callable.get(py) else { return Ok(()) };
+        self.invoke(py, None).map(drop)
+    }
+
+    /// Makes the call, with keyword arguments, and returns its result: nothing if the callback was
+    /// cleared.
+    ///
+    /// # Errors
+    ///
+    /// What the call raises.
+    #[inline]
+    pub fn invoke<'py>(
+        &self,
+        py: Python<'py>,
+        keywords: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(callable) = self.callable.get(py) else { return Ok(None) };
+        if keywords.is_some() || self.count > INLINE {
+            let Some(arguments) = self.arguments(py)? else { return Ok(None) };
+            let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
+            // SAFETY: everything is alive; a tuple, and a dictionary or null.
+            return unsafe {
+                let result = hang_when_ended(|| {
+                    unwinding::PyObject_Call(callable.as_ptr(), arguments.as_ptr(), keywords)
+                });
+                Bound::from_owned_ptr_or_err(py, result).map(Some)
+            };
+        }
         // References of our own: the callback may be cleared while it runs.
         let held: [Option<Bound<'_, PyAny>>; INLINE] =
             [self.arguments[0].get(py), self.arguments[1].get(py), self.arguments[2].get(py)];
         let pointer = |held: &Option<Bound<'_, PyAny>>| {
             held.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)
         };
-        // SAFETY: everything is alive; the place before the arguments may be overwritten.
-        let result = unsafe {
-            if self.count > INLINE {
-                ffi::PyObject_Call(callable.as_ptr(), pointer(&held[0]), std::ptr::null_mut())
-            } else {
-                let [first, second, third] = held.each_ref().map(pointer);
-                let stack = [std::ptr::null_mut(), first, second, third];
-                ffi::PyObject_Vectorcall(
+        let [first, second, third] = held.each_ref().map(pointer);
+        let stack = [std::ptr::null_mut(), first, second, third];
+        // SAFETY: everything is alive; the place before the arguments may be overwritten; null
+        // means that an exception is set.
+        unsafe {
+            let result = hang_when_ended(|| {
+                unwinding::PyObject_Vectorcall(
                     callable.as_ptr(),
                     stack.as_ptr().add(1),
                     self.count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
                     std::ptr::null_mut(),
                 )
-            }
-        };
-        // SAFETY: null means that an exception is set.
-        unsafe { Bound::from_owned_ptr_or_err(py, result) }.map(drop)
+            });
+            Bound::from_owned_ptr_or_err(py, result).map(Some)
+        }
     }
 
     /// Forgets callable and arguments.

@@ -6,6 +6,7 @@
 
 use super::method::{MethodDef, Receiver, guard};
 use super::object::{Obj, Visit};
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
@@ -90,6 +91,9 @@ pub trait Native: Sized + 'static {
 
     /// Whether [`Native::repr`] is used instead of the base's.
     const HAS_REPR: bool = false;
+
+    /// A body for an instance that Python makes, for classes that may be called and derived from.
+    const CONSTRUCT: Option<fn() -> Self> = None;
 }
 
 /// What an awaitable iterator does when it is driven.
@@ -179,8 +183,8 @@ impl Default for ClassCell {
     }
 }
 
-/// A read-only attribute.
-pub struct Getter(#[expect(dead_code, reason = "the interpreter reads it")] ffi::PyGetSetDef);
+/// An attribute.
+pub struct Getter(ffi::PyGetSetDef);
 
 // SAFETY: names and functions, all static.
 unsafe impl Send for Getter {}
@@ -199,6 +203,60 @@ pub fn getter<B: Native>(name: &'static CStr, get: GetterFn<B>) -> Getter {
         doc: std::ptr::null(),
         closure: get as *mut c_void,
     })
+}
+
+/// What a class has to say about one of its attributes.
+pub trait Attribute: 'static {
+    /// The class.
+    type Of: Native;
+    /// The name in Python.
+    const NAME: &'static CStr;
+
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// What Python shall see.
+    fn get(this: &Self::Of, py: Python<'_>) -> PyResult<Obj>;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    ///
+    /// What Python shall see.
+    fn set(this: &Self::Of, value: &Bound<'_, PyAny>) -> PyResult<()>;
+}
+
+/// The attribute that `A` describes, which can be written.
+pub fn attribute<A: Attribute>() -> Getter {
+    let get: GetterFn<A::Of> = A::get;
+    let mut attribute = getter::<A::Of>(A::NAME, get);
+    attribute.0.set = Some(enter_setter::<A>);
+    attribute
+}
+
+unsafe extern "C" fn enter_setter<A: Attribute>(
+    this: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+    _closure: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the interpreter with an instance, and a value or null for a deletion.
+    unsafe {
+        let py = Python::assume_attached();
+        let outcome = guard(py, || {
+            if value.is_null() {
+                let name = A::NAME.to_string_lossy();
+                return Err(PyAttributeError::new_err(format!("cannot delete {name}")));
+            }
+            A::set(A::Of::from_object(this), &Borrowed::from_ptr(py, value))?;
+            Ok(Obj::none(py))
+        });
+        if outcome.is_null() {
+            return -1;
+        }
+        ffi::Py_DECREF(outcome);
+        0
+    }
 }
 
 unsafe extern "C" fn enter_getter<B: Native>(
@@ -284,6 +342,44 @@ impl<B: Native> Instance<B> {
         }
     }
 
+    /// A new instance with `body`, of a class in Python that derives from this one.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    #[inline]
+    pub fn new_of(class: &Bound<'_, PyType>, body: B) -> PyResult<Self> {
+        let cell = B::cell();
+        let base = cell.class.load(Ordering::Relaxed);
+        let class = class.as_type_ptr();
+        // SAFETY: the class is alive; that it derives from ours is checked.
+        let derived = class == base || unsafe { ffi::PyType_IsSubtype(class, base) } != 0;
+        assert!(derived, "a class that derives from this one");
+        // SAFETY: such a class has room for the body at our offset. `allocate_of` says the rest.
+        unsafe { Self::allocate_of(class, body) }.map(|object| {
+            // SAFETY: a new reference to an instance.
+            Instance(unsafe { Obj::from_owned(object) }, PhantomData)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `class` is ours or derives from ours, and the thread is attached.
+    unsafe fn allocate_of(class: *mut ffi::PyTypeObject, body: B) -> PyResult<*mut ffi::PyObject> {
+        // SAFETY: every class has `tp_alloc`; its memory is cleared, so that the collector, which
+        // may look at once, finds a body without objects only after the write below. Nothing runs
+        // in between.
+        unsafe {
+            let allocate = (*class).tp_alloc.expect("every class can allocate");
+            let object = allocate(class, 0);
+            if object.is_null() {
+                return Err(PyErr::fetch(Python::assume_attached()));
+            }
+            object.byte_add(B::cell().offset.load(Ordering::Relaxed)).cast::<B>().write(body);
+            Ok(object)
+        }
+    }
+
     /// Memory for an instance, with the fields of the base cleared.
     unsafe fn allocate(
         py: Python<'_>,
@@ -344,11 +440,13 @@ impl<B: Native> Instance<B> {
 
     /// `object`, if it is an instance of the class.
     pub fn cast(object: &Bound<'_, PyAny>) -> Option<Self> {
-        // SAFETY: the type is compared first; the classes have no subclasses.
+        // SAFETY: the type is compared first.
         unsafe {
             let class = B::cell().class.load(Ordering::Relaxed);
-            (ffi::Py_TYPE(object.as_ptr()) == class)
-                .then(|| Instance::from_borrowed(object.as_ptr()))
+            let of_class = ffi::Py_TYPE(object.as_ptr()) == class
+                || B::CONSTRUCT.is_some()
+                    && ffi::PyType_IsSubtype(ffi::Py_TYPE(object.as_ptr()), class) != 0;
+            of_class.then(|| Instance::from_borrowed(object.as_ptr()))
         }
     }
 
@@ -418,9 +516,15 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     if B::HAS_REPR {
         slots.push(slot(ffi::Py_tp_repr, repr::<B> as *mut c_void));
     }
+    let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
+    if B::CONSTRUCT.is_some() {
+        slots.push(slot(ffi::Py_tp_new, construct::<B> as *mut c_void));
+        slots.push(slot(ffi::Py_tp_init, initialize as *mut c_void));
+        flags |= ffi::Py_TPFLAGS_BASETYPE;
+    } else {
+        flags |= ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    }
     slots.push(slot(0, std::ptr::null_mut()));
-    let flags =
-        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let mut spec = ffi::PyType_Spec {
         name: B::NAME.as_ptr(),
         basicsize: c_int::try_from(offset + size_of::<B>()).unwrap_or(c_int::MAX),
@@ -439,6 +543,39 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // The cell keeps a reference for the life of the process: instances are made from it.
     cell.class.store(class.into_ptr().cast(), Ordering::Release);
     Ok(())
+}
+
+unsafe extern "C" fn construct<B: Native>(
+    class: *mut ffi::PyTypeObject,
+    _arguments: *mut ffi::PyObject,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with a class that derives from ours.
+    unsafe {
+        let py = Python::assume_attached();
+        guard(py, || {
+            let body = B::CONSTRUCT.expect("the slot is filled only then")();
+            Ok(Obj::from_owned(Instance::<B>::allocate_of(class, body)?))
+        })
+    }
+}
+
+/// The construction has made the instance whole already.
+unsafe extern "C" fn initialize(
+    _this: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
+) -> c_int {
+    // SAFETY: called by the interpreter with a tuple, and a dictionary or null.
+    unsafe {
+        let py = Python::assume_attached();
+        let no_keywords = keywords.is_null() || ffi::PyDict_Size(keywords) == 0;
+        if ffi::PyTuple_GET_SIZE(arguments) == 0 && no_keywords {
+            return 0;
+        }
+        PyTypeError::new_err("the class takes no arguments").restore(py);
+        -1
+    }
 }
 
 fn slot(number: c_int, function: *mut c_void) -> ffi::PyType_Slot {

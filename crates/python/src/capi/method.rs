@@ -4,9 +4,11 @@ use super::call::Callback;
 use super::class::{Instance, Native};
 use super::object::Obj;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{Borrowed, PyClass, ffi};
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -249,6 +251,105 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 }
 
+impl Call<'_, '_> {
+    /// The job made of argument `first` and what follows it, for methods that pass keyword
+    /// arguments on.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` if there is no such argument or it is not callable.
+    #[inline]
+    pub fn job(&self, function: &str, first: usize) -> PyResult<Callback> {
+        let Some(callable) = self.get(first) else {
+            return Err(PyTypeError::new_err(format!(
+                "{function}() missing required argument: 'fn'; hint: the function comes first, by \
+                 position"
+            )));
+        };
+        check_job(&callable, function)?;
+        // SAFETY: the arguments behind `first` are alive during the call.
+        unsafe {
+            let rest = self.arguments.add(first + 1);
+            Callback::from_raw(self.py, callable.as_ptr(), rest, self.count - first - 1)
+        }
+    }
+
+    /// The keyword arguments as a dictionary, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    #[inline]
+    pub fn keyword_dict(&self) -> PyResult<Option<Obj>> {
+        if self.names.is_null() {
+            return Ok(None);
+        }
+        let keywords = pyo3::types::PyDict::new(self.py);
+        for (name, value) in self.keywords() {
+            keywords.set_item(name, value)?;
+        }
+        Ok(Some(Obj::from(keywords)))
+    }
+}
+
+/// Refuses what a thread cannot run.
+///
+/// # Errors
+///
+/// `TypeError` for what is not callable, and for a coroutine function: a thread would make the
+/// coroutine and nobody would run it.
+pub fn check_job(callable: &Bound<'_, PyAny>, function: &str) -> PyResult<()> {
+    let is_coroutine = is_coroutine_function(callable);
+    if callable.is_callable() && !is_coroutine {
+        return Ok(());
+    }
+    // SAFETY: the object is alive.
+    let is_coroutine = is_coroutine || unsafe { ffi::PyCoro_CheckExact(callable.as_ptr()) } != 0;
+    let text = callable.repr()?;
+    Err(PyTypeError::new_err(if is_coroutine {
+        format!(
+            "coroutines cannot be used with {function}(), got {text}; hint: await it in a loop, or \
+             pass a plain callable"
+        )
+    } else {
+        format!(
+            "{function}() wants a callable, got {text}; hint: pass the function and its arguments \
+             without calling it"
+        )
+    }))
+}
+
+/// Refuse what a thread cannot run, in the name of a function.
+#[pyfunction]
+#[pyo3(name = "check_job")]
+pub fn check_job_of_python(callable: &Bound<'_, PyAny>, function: &str) -> PyResult<()> {
+    check_job(callable, function)
+}
+
+thread_local! {
+    /// The code of the plain function that was looked at last; most jobs of a program are of few
+    /// functions. Another function may get the place of a dead one and be taken for it, which
+    /// costs it the better error.
+    static PLAIN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether `callable` is a function that was defined with `async def`.
+fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
+    const COROUTINE: u32 = 0x80;
+    let py = callable.py();
+    let (code, keeper) = super::function_key(callable);
+    if PLAIN.get() == code {
+        return false;
+    }
+    let flags = keeper.getattr_opt(intern!(py, "co_flags")).ok().flatten();
+    let flags = flags.and_then(|flags| flags.extract::<u32>().ok()).unwrap_or(0);
+    if flags & COROUTINE != 0 {
+        return true;
+    }
+    PLAIN.set(code);
+    false
+}
+
 fn unexpected(function: &str, name: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("{function}() got an unexpected keyword argument '{name}'"))
 }
@@ -316,9 +417,10 @@ fn panic_error(panic: &(dyn std::any::Any + Send)) -> PyErr {
 /// # Errors
 ///
 /// `MemoryError`.
-pub fn add_methods<T: PyClass>(py: Python<'_>, methods: &'static [MethodDef]) -> PyResult<()> {
+pub fn add_methods<T: PyClass>(py: Python<'_>, methods: Vec<MethodDef>) -> PyResult<()> {
     let class = py.get_type::<T>();
-    for MethodDef(definition) in methods {
+    // Definitions live as long as the process: the class refers to them.
+    for MethodDef(definition) in methods.leak() {
         // SAFETY: the definition is static; the function copies nothing and changes nothing.
         unsafe {
             let definition = std::ptr::from_ref(definition).cast_mut();

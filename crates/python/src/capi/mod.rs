@@ -12,6 +12,7 @@
 mod buffer;
 mod bytes;
 mod call;
+mod call_key;
 mod class;
 mod context;
 mod method;
@@ -21,10 +22,12 @@ mod thread;
 pub use buffer::{ReadView, WriteView};
 pub use bytes::{BytesWriter, as_bytes};
 pub use call::{Callback, call};
+pub use call_key::{function_key, function_name};
 pub use class::{
-    BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, getter, stop_iteration,
+    Attribute, BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, attribute, getter,
+    stop_iteration,
 };
 pub use context::{copy_context, copy_of, run_in};
-pub use method::{Call, Method, MethodDef, add_methods, method};
+pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_python, method};
 pub use object::{Obj, Slot, Visit};
-pub use thread::thread_ident;
+pub use thread::{Acquired, ThreadLock, thread_ident};

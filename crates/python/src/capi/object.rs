@@ -125,6 +125,9 @@ impl std::fmt::Debug for Obj {
 #[repr(transparent)]
 pub struct Slot(Cell<Option<NonNull<ffi::PyObject>>>);
 
+// SAFETY: the content may be sent, as an `Obj` may.
+unsafe impl Send for Slot {}
+
 impl Slot {
     /// A place with `object` in it.
     #[inline]

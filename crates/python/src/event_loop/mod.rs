@@ -9,14 +9,15 @@ mod socket_operation;
 
 pub use descriptors::Descriptor;
 pub use handle::{Handle, TimerHandle};
+pub use owner::OwnerCell;
 pub use socket_operation::SocketOperation;
 
 use crate::capi::{self, Instance, MethodDef, Visit};
 use crate::errors::os_error;
+use crate::pool::{CallFromThread, Hop, Shared, Spin, ThreadPool};
 use crate::transport::{Listener, StreamTransport};
 use nalsil_driver::sys::{Selector, Wake, time};
 use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
-use owner::OwnerCell;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,7 +25,8 @@ use pyo3::{PyTraverseError, PyVisit};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 
 /// The room that one read of a stream has at most: asyncio's size.
 pub const SCRATCH_SIZE: usize = 256 * 1024;
@@ -41,6 +43,10 @@ pub enum Ready {
     Start(Instance<StreamTransport>),
     /// Tell a protocol that its connection is lost, and close it.
     Lost(Instance<StreamTransport>),
+    /// Complete the future of a job that ran in a thread.
+    Hop(Arc<Hop>),
+    /// Make a call that another thread has asked for.
+    Call(Box<CallFromThread>),
 }
 
 impl Cancellable for Ready {
@@ -48,7 +54,7 @@ impl Cancellable for Ready {
         match self {
             Ready::Handle(handle) => handle.is_cancelled(),
             Ready::Timer(handle) => handle.is_cancelled(),
-            Ready::Io(_) | Ready::Start(_) | Ready::Lost(_) => false,
+            _ => false,
         }
     }
 }
@@ -61,12 +67,22 @@ impl Ready {
         }
     }
 
+    /// Drops an item that a closed loop will not run, and tells those who wait for it.
+    fn refuse(self, py: Python<'_>) {
+        match self {
+            Ready::Hop(hop) => hop.undeliverable(py),
+            Ready::Call(call) => call.refuse(py),
+            other => other.release(),
+        }
+    }
+
     fn traverse(&self, visit: &mut Visit<'_>) {
         match self {
             Ready::Handle(handle) => handle.traverse_owned(visit),
             Ready::Timer(handle) => visit.object(handle.object()),
             Ready::Start(stream) | Ready::Lost(stream) => visit.object(stream.object()),
-            Ready::Io(_) => {}
+            // Others hold these as well, so the collector must take them for reachable.
+            Ready::Io(_) | Ready::Hop(_) | Ready::Call(_) => {}
         }
     }
 }
@@ -117,6 +133,19 @@ impl State {
     }
 }
 
+/// Wakes a loop.
+struct LoopWaker(LoopHandle<Ready>);
+
+impl std::task::Wake for LoopWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 /// The loop, without the parts that run once per loop or connection and stand in Python.
 #[pyclass(frozen, subclass, module = "nalsil._nalsil")]
 pub struct EventLoop {
@@ -131,6 +160,13 @@ pub struct EventLoop {
     thread: AtomicU64,
     /// Seconds, as the bits of an `f64`.
     slow_callback_duration: AtomicU64,
+    /// What wakes the loop.
+    waker: Waker,
+    spin: Spin,
+    /// Jobs in threads whose outcome this loop awaits.
+    pub hops_under_way: Arc<AtomicUsize>,
+    /// The pool behind run_in_executor(None, ...), if it is one of ours.
+    default_pool: OwnerCell<Option<Arc<Shared>>>,
     task_factory: OwnerCell<Option<Py<PyAny>>>,
     /// `{"loop": self}`, with which tasks and futures are made.
     loop_keyword: OwnerCell<Option<Py<PyDict>>>,
@@ -156,6 +192,29 @@ impl EventLoop {
             state.core.take_inbox(&self.inbox);
             state.core.push(item);
         });
+    }
+
+    /// Gives `item` to the loop from any thread, and wakes it.
+    pub fn send(&self, py: Python<'_>, item: Ready) {
+        self.send_quietly(py, item).wake();
+    }
+
+    /// Gives `item` to the loop from any thread. What is returned must be used to wake it.
+    #[must_use = "the loop sleeps until it is woken"]
+    pub fn send_quietly(&self, py: Python<'_>, item: Ready) -> Waker {
+        self.inbox.enqueue(item);
+        // A close() in another thread may have emptied the inbox just before.
+        if self.is_closed_now() {
+            let mut late = Vec::new();
+            self.inbox.take(&mut late);
+            late.into_iter().for_each(|item| item.refuse(py));
+        }
+        self.waker.clone()
+    }
+
+    /// The pool behind `run_in_executor(None, ...)`, if it is one of ours.
+    pub fn default_pool(&self, py: Python<'_>) -> Option<Arc<Shared>> {
+        self.default_pool.with(py, |pool| pool.clone())
     }
 
     /// Runs `body` with the loop's scratch memory, of [`SCRATCH_SIZE`] bytes.
@@ -223,6 +282,7 @@ impl EventLoop {
 
     /// Drops what the loop keeps for use again.
     fn forget(&self, py: Python<'_>) {
+        drop(self.default_pool.with(py, Option::take));
         drop(self.task_factory.with(py, Option::take));
         drop(self.loop_keyword.with(py, Option::take));
         drop(self.state(py, |state| state.scratch.take()));
@@ -235,7 +295,7 @@ impl EventLoop {
             state.by_fd.clear();
             (state.core.drain(), state.sources.drain())
         });
-        items.into_iter().for_each(Ready::release);
+        items.into_iter().for_each(|item| item.refuse(py));
         for source in sources {
             if let Source::Descriptor(descriptor) = source {
                 descriptor.release();
@@ -257,9 +317,14 @@ impl EventLoop {
             by_fd: Vec::new(),
             scratch: None,
         };
+        let inbox = LoopHandle::new(wake);
         Ok(EventLoop {
             state: OwnerCell::new(state),
-            inbox: LoopHandle::new(wake),
+            waker: Waker::from(Arc::new(LoopWaker(inbox.clone()))),
+            inbox,
+            spin: Spin::default(),
+            hops_under_way: Arc::new(AtomicUsize::new(0)),
+            default_pool: OwnerCell::new(None),
             selector,
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -315,6 +380,18 @@ impl EventLoop {
         time::resolution()
     }
 
+    /// Set the pool of run_in_executor(None, ...), or None if it is not one of nalsil's.
+    #[pyo3(signature = (pool, /))]
+    fn _set_default_pool(
+        slf: &Bound<'_, Self>,
+        pool: Option<&Bound<'_, ThreadPool>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let pool = pool.map(|pool| pool.get().shared(py)).transpose()?;
+        drop(slf.get().default_pool.with(py, |place| std::mem::replace(place, pool)));
+        Ok(())
+    }
+
     fn _check_closed(&self) -> PyResult<()> {
         self.check_open()
     }
@@ -358,4 +435,9 @@ impl EventLoop {
 }
 
 /// The methods that do not go through PyO3's own argument handling.
-pub static METHODS: &[MethodDef] = schedule::METHODS;
+pub fn methods() -> Vec<MethodDef> {
+    let mut methods = schedule::methods();
+    methods.extend(crate::pool::RUN_IN_EXECUTOR);
+    methods.extend(crate::pool::PORTAL);
+    methods
+}

@@ -65,6 +65,23 @@ impl<S> OwnerCell<S> {
         body(&mut self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
+    /// Runs `body` with the value, for the garbage collector's clearing of an object. `None` if the
+    /// cell is entered.
+    pub fn take_out<R>(&self, body: impl FnOnce(&mut S) -> R) -> Option<R> {
+        #[cfg(not(Py_GIL_DISABLED))]
+        {
+            if self.entered.get() {
+                return None;
+            }
+            // SAFETY: the collector runs attached and `body` calls no Python; nobody is inside.
+            Some(body(unsafe { &mut *self.value.get() }))
+        }
+        #[cfg(Py_GIL_DISABLED)]
+        {
+            self.value.try_lock().ok().map(|mut value| body(&mut value))
+        }
+    }
+
     /// Runs `body` with the value, for the garbage collector, which runs while every thread that
     /// could be inside is stopped outside. `None` if the cell is entered all the same.
     pub fn look<R>(&self, body: impl FnOnce(&S) -> R) -> Option<R> {

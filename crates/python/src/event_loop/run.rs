@@ -3,6 +3,7 @@
 use super::{EventLoop, Ready, Source, descriptors};
 use crate::capi::{self, Instance};
 use crate::gate;
+use crate::pool as wakes;
 use crate::transport::Listener;
 use nalsil_driver::sys::time::monotonic;
 use nalsil_driver::{Event, Wait};
@@ -27,6 +28,7 @@ impl EventLoop {
         slf.call_method0(intern!(py, "_check_running"))?;
         this.thread.store(capi::thread_ident(), Ordering::Release);
         let outcome = slf.call_method0(intern!(py, "_enter")).and_then(|_| Self::turns(slf));
+        wakes::flush(py);
         this.stopping.store(false, Ordering::Release);
         this.thread.store(0, Ordering::Release);
         this.publish(py);
@@ -55,6 +57,10 @@ impl EventLoop {
             for _ in 0..items {
                 let Some(item) = this.state(py, |state| state.core.pop()) else { break };
                 Self::run_item(slf, item)?;
+                if wakes::has_put_off() && this.state(py, |state| state.core.ready_len() > 0) {
+                    // What runs next takes as long as it likes.
+                    wakes::flush(py);
+                }
             }
             if this.stopping.load(Ordering::Acquire) {
                 return Ok(());
@@ -75,11 +81,21 @@ impl EventLoop {
             return Ok(());
         }
         let mut events = self.state(py, |state| state.core.take_events());
-        let slept = matches!(wait, Wait::Park(_)) && self.inbox.prepare_park();
+        let parks = matches!(wait, Wait::Park(_));
+        // A short job is known to be under way: it may be back before a sleep has begun.
+        let spins = parks && self.hops_under_way.load(Ordering::Relaxed) > 0 && wakes::may_spin();
+        let slept =
+            parks && if spins { self.inbox.prepare_spin() } else { self.inbox.prepare_park() };
         let found = if slept {
             self.publish(py);
-            let found = gate::detached(py, || self.selector.wait_for(&mut events, wait));
+            let found = gate::detached(py, || {
+                wakes::fire();
+                let caught = spins
+                    && (self.spin.until(|| self.inbox.is_woken()) || !self.inbox.park_after_spin());
+                self.selector.wait_for(&mut events, if caught { Wait::Poll } else { wait })
+            });
             self.inbox.finish_park();
+            wakes::clear(py);
             found
         } else {
             self.selector.wait_for(&mut events, Wait::Poll)
@@ -96,6 +112,9 @@ impl EventLoop {
     fn run_item(slf: &Bound<'_, Self>, item: Ready) -> PyResult<()> {
         if slf.get().is_debug() {
             return Self::run_item_timed(slf, item);
+        }
+        if let Ready::Call(call) = item {
+            return call.run(slf);
         }
         let outcome = Self::run_item_now(slf, &item);
         item.release();
@@ -114,6 +133,8 @@ impl EventLoop {
             Ready::Io(event) => Self::dispatch(slf, *event),
             Ready::Start(stream) => stream.start(py),
             Ready::Lost(stream) => stream.lost(py),
+            Ready::Hop(hop) => hop.deliver(py),
+            Ready::Call(_) => Ok(()),
         }
     }
 
@@ -125,12 +146,16 @@ impl EventLoop {
             Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
             Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
             Ready::Start(stream) | Ready::Lost(stream) => Some(stream.bind(py).to_owned()),
+            Ready::Hop(_) | Ready::Call(_) => None,
             Ready::Io(event) => this.state(py, |state| match state.sources.get(event.token) {
                 Some(Source::Stream(stream)) => Some(stream.bind(py).to_owned()),
                 Some(Source::Descriptor(descriptor)) => descriptor.first(py),
                 _ => None,
             }),
         };
+        if let Ready::Call(call) = item {
+            return call.run(slf);
+        }
         let begun = monotonic();
         let outcome = Self::run_item_now(slf, &item);
         let seconds = monotonic() - begun;

@@ -12,15 +12,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use std::ffi::CStr;
 
-pub const METHODS: &[MethodDef] = &[
-    method::<CallSoon>(),
-    method::<CallSoonThreadsafe>(),
-    method::<CallLater>(),
-    method::<CallAt>(),
-    method::<Time>(),
-    method::<CreateFuture>(),
-    method::<CreateTask>(),
-];
+pub fn methods() -> Vec<MethodDef> {
+    vec![
+        method::<CallSoon>(),
+        method::<CallSoonThreadsafe>(),
+        method::<CallLater>(),
+        method::<CallAt>(),
+        method::<Time>(),
+        method::<CreateFuture>(),
+        method::<CreateTask>(),
+    ]
+}
 
 impl EventLoop {
     /// Refuses what debug mode refuses.
@@ -120,7 +122,7 @@ impl Method for CallSoonThreadsafe {
 
 impl EventLoop {
     /// Whether the calling thread runs the loop.
-    fn runs_here(&self) -> bool {
+    pub fn runs_here(&self) -> bool {
         self.thread.load(std::sync::atomic::Ordering::Relaxed) == capi::thread_ident()
     }
 
@@ -277,6 +279,30 @@ impl Method for CreateTask {
 }
 
 impl EventLoop {
+    /// A task of `coroutine` in `context`, begun at once where Python can do that.
+    ///
+    /// # Errors
+    ///
+    /// What the task factory or `asyncio.Task` raises.
+    pub fn task_in<'py>(
+        &self,
+        this: &Bound<'py, EventLoop>,
+        context: &Bound<'py, PyAny>,
+        coroutine: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "context"), context)?;
+        let has_factory = self.task_factory.with(py, |factory| factory.is_some());
+        if has_factory || py.version_info() < (3, 12) {
+            let create = intern!(py, "create_task");
+            return this.call_method(create, (coroutine,), Some(&keywords));
+        }
+        keywords.set_item(intern!(py, "loop"), this)?;
+        keywords.set_item(intern!(py, "eager_start"), true)?;
+        imports(py)?.task.bind(py).call((coroutine,), Some(&keywords))
+    }
+
     fn plain_task<'py>(
         &self,
         call: &Call<'_, 'py>,

@@ -1,0 +1,895 @@
+//! `nalsil.Future`: a `concurrent.futures.Future` whose state is native.
+//!
+//! The standard library reaches into a future: it takes `_condition`, reads `_state`, appends to
+//! `_waiters`. Most futures are never looked at that way, so the condition is made when somebody
+//! asks for it. From then on every change of state holds it, as the standard library expects;
+//! before, nobody can tell.
+
+use super::Shared;
+use super::wait::{self, ThreadParker, Waited};
+use super::worker;
+use crate::capi::{
+    Attribute, BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
+    Visit, attribute, getter, method, run_in,
+};
+use crate::event_loop::OwnerCell;
+use crate::imports::imports;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyType};
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Where a future stands, by the standard library's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Cancelled, but those who wait with `wait()` were not told.
+    Cancelled,
+    /// Cancelled.
+    CancelledAndNotified,
+    /// Has a result or an exception.
+    Finished,
+}
+
+const STAGES: [(Stage, &str); 5] = [
+    (Stage::Pending, "PENDING"),
+    (Stage::Running, "RUNNING"),
+    (Stage::Cancelled, "CANCELLED"),
+    (Stage::CancelledAndNotified, "CANCELLED_AND_NOTIFIED"),
+    (Stage::Finished, "FINISHED"),
+];
+
+impl Stage {
+    fn name(self) -> &'static str {
+        STAGES[self as usize].1
+    }
+
+    fn is_cancelled(self) -> bool {
+        matches!(self, Stage::Cancelled | Stage::CancelledAndNotified)
+    }
+
+    fn is_done(self) -> bool {
+        !matches!(self, Stage::Pending | Stage::Running)
+    }
+}
+
+/// What is to be called, and where.
+pub struct Task {
+    /// The callable and its positional arguments.
+    pub callback: Callback,
+    /// Its keyword arguments, a dictionary.
+    pub keywords: Option<Obj>,
+    /// The context to run in; the thread's own if there is none.
+    pub context: Option<Obj>,
+}
+
+impl Task {
+    /// Makes the call.
+    ///
+    /// # Errors
+    ///
+    /// What it raises.
+    pub fn run(&self, py: Python<'_>) -> PyResult<Obj> {
+        let keywords = self.keywords.as_ref().map(|keywords| keywords.bind(py).to_owned());
+        let call = || {
+            let result = self.callback.invoke(py, keywords.as_ref())?;
+            Ok(result.map_or_else(|| Obj::none(py), Obj::from))
+        };
+        match &self.context {
+            Some(context) => run_in(py, &context.bind(py).to_owned(), call),
+            None => call(),
+        }
+    }
+}
+
+/// What a future has come to: a result, or an exception.
+pub type Outcome = Result<Obj, Obj>;
+
+/// The outcome of a call.
+pub fn outcome_of(py: Python<'_>, result: PyResult<Obj>) -> Outcome {
+    result.map_err(|error| Obj::from(error.into_value(py).into_bound(py)))
+}
+
+/// What few futures need.
+#[derive(Default)]
+struct Rare {
+    condition: Option<Obj>,
+    /// A list, which the standard library appends to.
+    waiters: Option<Obj>,
+    callbacks: Vec<Obj>,
+    /// Threads in result() beyond the first.
+    parked: Vec<Waker>,
+    /// What cancelling this future cancels: called without arguments.
+    canceller: Option<Obj>,
+}
+
+struct State {
+    stage: Stage,
+    /// Set when somebody tried to cancel a running job.
+    cancel_requested: bool,
+    task: Option<Task>,
+    outcome: Option<Outcome>,
+    parked: Option<Waker>,
+    pool: Option<Arc<Shared>>,
+    /// Nanosecond of giving, then of the end.
+    stamp: u64,
+    needed_by: u64,
+    rare: Option<Box<Rare>>,
+}
+
+/// The body of a future.
+pub struct Future {
+    state: OwnerCell<State>,
+}
+
+/// When those who wait are woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// At once.
+    Now,
+    /// When this thread parks; see [`wait::put_off`].
+    WhenParked,
+}
+
+/// What follows a change of state.
+#[derive(Default)]
+struct Aftermath {
+    parked: Option<Waker>,
+    more_parked: Vec<Waker>,
+    callbacks: Vec<Obj>,
+    canceller: Option<Obj>,
+    task: Option<Task>,
+}
+
+impl State {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn condition(&self) -> Option<&Obj> {
+        self.rare.as_ref()?.condition.as_ref()
+    }
+
+    /// Takes those who wait in result().
+    fn parked(&mut self) -> Vec<Waker> {
+        let first = self.parked.take();
+        let more = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.parked));
+        first.into_iter().chain(more.into_iter().flatten()).collect()
+    }
+
+    fn end(&mut self, stage: Stage, outcome: Option<Outcome>) -> Aftermath {
+        self.stage = stage;
+        self.outcome = outcome;
+        let mut aftermath = Aftermath {
+            parked: self.parked.take(),
+            task: self.task.take(),
+            ..Aftermath::default()
+        };
+        if let Some(rare) = &mut self.rare {
+            aftermath.more_parked = std::mem::take(&mut rare.parked);
+            aftermath.callbacks = std::mem::take(&mut rare.callbacks);
+            aftermath.canceller = rare.canceller.take();
+        }
+        aftermath
+    }
+}
+
+impl Future {
+    /// A future that nobody runs.
+    pub fn new() -> Self {
+        Self::with(None, None, 0, 0)
+    }
+
+    /// The future of a job of a pool.
+    pub fn of_job(pool: Arc<Shared>, task: Task, stamp: u64, needed_by: u64) -> Self {
+        Self::with(Some(pool), Some(task), stamp, needed_by)
+    }
+
+    fn with(pool: Option<Arc<Shared>>, task: Option<Task>, stamp: u64, needed_by: u64) -> Self {
+        Future {
+            state: OwnerCell::new(State {
+                stage: Stage::Pending,
+                cancel_requested: false,
+                task,
+                outcome: None,
+                parked: None,
+                pool,
+                stamp,
+                needed_by,
+                rare: None,
+            }),
+        }
+    }
+
+    /// Changes the state by `change`, holding the condition if there is one, and tells those who
+    /// wait in the standard library's way what `tell` names.
+    fn change<R>(
+        &self,
+        this: &Bound<'_, PyAny>,
+        mut change: impl FnMut(&mut State) -> Option<R>,
+        tell: Option<&str>,
+    ) -> PyResult<Option<R>> {
+        let py = this.py();
+        let tried = self.state.with(py, |state| match state.condition() {
+            None => Ok(change(state)),
+            Some(condition) => Err(condition.clone_ref(py)),
+        });
+        let condition = match tried {
+            Ok(changed) => return Ok(changed),
+            Err(condition) => condition.into_bound(py),
+        };
+        condition.call_method0(intern!(py, "acquire"))?;
+        let changed = self.state.with(py, change);
+        let told = match tell {
+            Some(tell) if changed.is_some() => self.tell(this, &condition, tell),
+            _ => Ok(()),
+        };
+        condition.call_method0(intern!(py, "release"))?;
+        told.map(|()| changed)
+    }
+
+    fn tell(
+        &self,
+        this: &Bound<'_, PyAny>,
+        condition: &Bound<'_, PyAny>,
+        tell: &str,
+    ) -> PyResult<()> {
+        let py = this.py();
+        let waiters = self.state.with(py, |state| {
+            state.rare.as_ref()?.waiters.as_ref().map(|waiters| waiters.clone_ref(py))
+        });
+        if let Some(waiters) = waiters {
+            for waiter in waiters.bind(py).try_iter()? {
+                waiter?.call_method1(tell, (this,))?;
+            }
+        }
+        condition.call_method0(intern!(py, "notify_all")).map(drop)
+    }
+
+    /// Wakes and calls back whoever waited.
+    fn follow_up(&self, this: &Bound<'_, PyAny>, after: Aftermath, delivery: Delivery) {
+        let py = this.py();
+        for waker in after.parked.into_iter().chain(after.more_parked) {
+            match delivery {
+                Delivery::Now => waker.wake(),
+                Delivery::WhenParked => wait::put_off(waker),
+            }
+        }
+        drop(after.task);
+        if !after.callbacks.is_empty() {
+            // A callback takes as long as it likes.
+            wait::flush(py);
+            for callback in after.callbacks {
+                call_back(py, &callback, this);
+            }
+        }
+    }
+
+    /// Begins to run: the job, unless it was cancelled or begun already.
+    ///
+    /// # Errors
+    ///
+    /// What the standard library's waiters raise.
+    pub fn claim(&self, this: &Bound<'_, PyAny>) -> PyResult<Option<(Task, u64)>> {
+        self.change(
+            this,
+            |state| {
+                let task = (state.stage == Stage::Pending).then(|| state.task.take())??;
+                state.stage = Stage::Running;
+                Some((task, state.stamp))
+            },
+            None,
+        )
+    }
+
+    /// Ends with `outcome`. `false`: the future has ended otherwise before.
+    ///
+    /// # Errors
+    ///
+    /// What the standard library's waiters raise.
+    pub fn finish(
+        &self,
+        this: &Bound<'_, PyAny>,
+        outcome: Outcome,
+        delivery: Delivery,
+        now: u64,
+    ) -> PyResult<bool> {
+        let tell = if outcome.is_ok() { "add_result" } else { "add_exception" };
+        let mut outcome = Some(outcome);
+        let ended = self.change(
+            this,
+            |state| {
+                if state.stage.is_done() {
+                    return None;
+                }
+                state.stamp = now;
+                Some(state.end(Stage::Finished, outcome.take()))
+            },
+            Some(tell),
+        )?;
+        let finished = ended.is_some();
+        if let Some(after) = ended {
+            self.follow_up(this, after, delivery);
+        }
+        Ok(finished)
+    }
+
+    /// Whether the job is not needed any more. Touches no Python.
+    pub fn is_stale(&self) -> bool {
+        self.state.look(|state| state.stage != Stage::Pending).unwrap_or(false)
+    }
+
+    /// The blocked wait that needs the job.
+    pub fn needed_by(&self) -> Option<u64> {
+        self.state.look(|state| state.needed_by).filter(|id| *id != 0)
+    }
+
+    /// Whether somebody wants the running job to stop.
+    pub fn cancel_requested(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.cancel_requested || state.stage.is_cancelled())
+    }
+
+    /// Sets what cancelling the future cancels. `false`: it was cancelled already.
+    pub fn set_canceller(&self, py: Python<'_>, canceller: Obj) -> bool {
+        self.state.with(py, |state| {
+            let open = !state.stage.is_done();
+            if open {
+                state.rare().canceller = Some(canceller);
+            }
+            open
+        })
+    }
+
+    fn stage(&self, py: Python<'_>) -> Stage {
+        self.state.with(py, |state| state.stage)
+    }
+
+    fn cancel(&self, this: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = this.py();
+        let of_pool = self.state.with(py, |state| state.pool.clone());
+        let to = if of_pool.is_some() { Stage::CancelledAndNotified } else { Stage::Cancelled };
+        let tell = of_pool.is_some().then_some("add_cancelled");
+        let ended = self.change(
+            this,
+            |state| match state.stage {
+                Stage::Pending => Some(Ok(state.end(to, None))),
+                stage => {
+                    state.cancel_requested |= stage == Stage::Running;
+                    Some(Err(stage.is_cancelled()))
+                }
+            },
+            tell,
+        )?;
+        let mut after = match ended {
+            Some(Ok(after)) => after,
+            Some(Err(cancelled)) => return Ok(cancelled),
+            None => return Ok(false),
+        };
+        // A hand-made future has waiters that only a notification by its runner satisfies.
+        let canceller = after.canceller.take();
+        let had_task = after.task.is_some();
+        self.follow_up(this, after, Delivery::Now);
+        if let Some(canceller) = canceller {
+            canceller.bind(py).call0()?;
+        }
+        if let Some(pool) = of_pool.filter(|_| had_task) {
+            pool.note_cancelled(py);
+        }
+        Ok(true)
+    }
+
+    /// Waits until the future is done; see `concurrent.futures.Future.result`.
+    fn wait(
+        &self,
+        this: &Instance<Self>,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+    ) -> PyResult<bool> {
+        if self.stage(py).is_done() {
+            return Ok(true);
+        }
+        let pool = self.state.with(py, |state| state.pool.clone());
+        let own = pool.as_ref().and_then(worker::current_in);
+        if let Some(own) = &own
+            && own.help(py, this)?
+        {
+            return Ok(true);
+        }
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let blocked = match &own {
+            Some(own) => Some(own.begin_waiting_for(py, this)?),
+            None => None,
+        };
+        let done = self.park_until_done(py, end, || false);
+        if let Some(blocked) = blocked {
+            blocked.end(py);
+        }
+        if let (Ok(true), Some(pool)) = (&done, &pool) {
+            let stamp = self.state.with(py, |state| state.stamp);
+            pool.note_wake(super::now().saturating_sub(stamp));
+        }
+        done
+    }
+
+    fn park_until_done(
+        &self,
+        py: Python<'_>,
+        end: Option<Instant>,
+        given_up: impl Fn() -> bool,
+    ) -> PyResult<bool> {
+        let parker = ThreadParker::of_this_thread()?;
+        loop {
+            let waker = parker.prepare();
+            let done = self.state.with(py, |state| {
+                if state.stage.is_done() {
+                    return true;
+                }
+                if state.parked.is_none() {
+                    state.parked = Some(waker.clone());
+                } else {
+                    state.rare().parked.push(waker.clone());
+                }
+                false
+            });
+            if done {
+                return Ok(true);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let waited = parker.park(py, left);
+            let done = self.state.with(py, |state| {
+                if state.parked.as_ref().is_some_and(|parked| parked.will_wake(&waker)) {
+                    state.parked = None;
+                } else if let Some(rare) = &mut state.rare {
+                    rare.parked.retain(|parked| !parked.will_wake(&waker));
+                }
+                state.stage.is_done()
+            });
+            match waited? {
+                _ if done => return self.settle(py).map(|()| true),
+                Waited::TimedOut => return Ok(false),
+                Waited::Woken if given_up() => return Ok(false),
+                Waited::Woken => {}
+            }
+        }
+    }
+
+    /// Waits for whoever changes the future under its condition to be through with it.
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        let condition = self.state.with(py, |state| state.condition().map(|c| c.clone_ref(py)));
+        if let Some(condition) = condition {
+            let condition = condition.bind(py);
+            condition.call_method0(intern!(py, "acquire"))?;
+            condition.call_method0(intern!(py, "release"))?;
+        }
+        Ok(())
+    }
+
+    fn waited(&self, call: &Call<'_, '_>, function: &str) -> PyResult<Outcome> {
+        let py = call.py();
+        let [timeout] = call.optional(function, ["timeout"])?;
+        let timeout = match timeout {
+            Some(timeout) => seconds(&timeout, "timeout")?,
+            None => None,
+        };
+        if !self.wait(&call.instance::<Self>(), py, timeout)? {
+            return Err(pyo3::exceptions::PyTimeoutError::new_err(()));
+        }
+        self.ended(py)
+    }
+
+    /// How the future has ended; what it has raised is no error here.
+    fn ended(&self, py: Python<'_>) -> PyResult<Outcome> {
+        let outcome = self.state.with(py, |state| match &state.outcome {
+            Some(Ok(result)) => Some(Ok(result.clone_ref(py))),
+            Some(Err(error)) => Some(Err(error.clone_ref(py))),
+            None if state.stage == Stage::Finished => Some(Ok(Obj::none(py))),
+            None => None,
+        });
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None => {
+                let class = imports(py)?.future_cancelled.bind(py);
+                Err(PyErr::from_value(class.call0()?))
+            }
+        }
+    }
+
+    /// The result of a future that is done.
+    ///
+    /// # Errors
+    ///
+    /// What the job raised, or `CancelledError`.
+    pub fn outcome(&self, py: Python<'_>) -> PyResult<Obj> {
+        self.ended(py)?.map_err(|error| PyErr::from_value(error.into_bound(py)))
+    }
+
+    /// Waits until the future is done, or a wake-up finds that `given_up`.
+    ///
+    /// # Errors
+    ///
+    /// What a signal handler raises.
+    pub fn wait_unless(&self, py: Python<'_>, given_up: impl Fn() -> bool) -> PyResult<bool> {
+        self.park_until_done(py, None, given_up)
+    }
+
+    /// Ends as a task that was cancelled.
+    ///
+    /// # Errors
+    ///
+    /// What the standard library's waiters raise.
+    pub fn follow_cancellation(&self, this: &Bound<'_, PyAny>, delivery: Delivery) -> PyResult<()> {
+        let ended = self.change(
+            this,
+            |state| (!state.stage.is_done()).then(|| state.end(Stage::CancelledAndNotified, None)),
+            Some("add_cancelled"),
+        )?;
+        if let Some(after) = ended {
+            self.follow_up(this, after, delivery);
+        }
+        Ok(())
+    }
+
+    fn set(&self, call: &Call<'_, '_>, outcome: Outcome) -> PyResult<Obj> {
+        let (py, this) = (call.py(), call.this());
+        if self.finish(&this, outcome, Delivery::Now, super::now())? {
+            return Ok(Obj::none(py));
+        }
+        let text = format!("{}: {}", self.stage(py).name(), this.repr()?);
+        let class = imports(py)?.invalid_state.bind(py);
+        Err(PyErr::from_value(class.call1((text,))?))
+    }
+}
+
+/// Calls a done-callback. What it raises is logged, whatever it is: the thread that has completed
+/// the future has no part in it.
+fn call_back(py: Python<'_>, callback: &Obj, this: &Bound<'_, PyAny>) {
+    let Err(error) = crate::capi::call(&callback.bind(py), [this]) else { return };
+    let logged = imports(py).and_then(|imports| {
+        let keywords = pyo3::types::PyDict::new(py);
+        keywords.set_item("exc_info", error.clone_ref(py).into_value(py))?;
+        let arguments = ("exception calling callback for %r", this);
+        imports.futures_logger.bind(py).call_method("error", arguments, Some(&keywords))
+    });
+    if logged.is_err() {
+        error.write_unraisable(py, Some(this));
+    }
+}
+
+/// A number of seconds, or `None` for no end.
+///
+/// # Errors
+///
+/// `TypeError`, or `ValueError` for what is no time.
+pub fn seconds(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Duration>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let seconds = value.extract::<f64>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "`{name}` must be a number of seconds or None, got {}",
+            value.get_type()
+        ))
+    })?;
+    if seconds.is_nan() {
+        return Err(PyValueError::new_err(format!("`{name}` must not be nan")));
+    }
+    // What is past is over at once; what is too far to be told is no end.
+    Ok(Duration::try_from_secs_f64(seconds.max(0.0)).ok())
+}
+
+macro_rules! future_methods {
+    ($($name:ident($pyname:literal, $doc:literal) |$body:ident, $call:ident| $do:expr;)+) => {
+        $(
+            struct $name;
+
+            impl Method for $name {
+                type This = BodyOf<Future>;
+                const NAME: &'static CStr = $pyname;
+                const DOC: &'static CStr = $doc;
+
+                #[inline]
+                fn call($body: &BodyOf<Future>, $call: &Call<'_, '_>) -> PyResult<Obj> {
+                    $do
+                }
+            }
+        )+
+
+        fn all_methods() -> Vec<MethodDef> {
+            vec![$(method::<$name>()),+]
+        }
+    };
+}
+
+fn boolean(py: Python<'_>, value: bool) -> Obj {
+    Obj::from(pyo3::types::PyBool::new(py, value).to_owned().into_any())
+}
+
+future_methods! {
+    Cancel(c"cancel", c"cancel($self)\n--\n\nCancel the job unless it runs or is done; tell a running one.\n\n\
+        Returns False if it runs or is done. A running job sees the wish in check_cancelled().") |body, call| {
+        call.exactly::<0>("cancel")?;
+        body.cancel(&call.this()).map(|cancelled| boolean(call.py(), cancelled))
+    };
+    Cancelled(c"cancelled", c"cancelled($self)\n--\n\nReturn True if the job was cancelled before it ran.") |body, call| {
+        call.exactly::<0>("cancelled")?;
+        Ok(boolean(call.py(), body.stage(call.py()).is_cancelled()))
+    };
+    RunningNow(c"running", c"running($self)\n--\n\nReturn True while the job runs.") |body, call| {
+        call.exactly::<0>("running")?;
+        Ok(boolean(call.py(), body.stage(call.py()) == Stage::Running))
+    };
+    Done(c"done", c"done($self)\n--\n\nReturn True if the job has ended or was cancelled.") |body, call| {
+        call.exactly::<0>("done")?;
+        Ok(boolean(call.py(), body.stage(call.py()).is_done()))
+    };
+    Result_(c"result", c"result($self, timeout=None)\n--\n\nWait for the result and return it, or raise what the job raised.\n\n\
+        timeout is in seconds. Raises TimeoutError when it is over, concurrent.futures.CancelledError\n\
+        if the job was cancelled. A worker that waits for a queued job of its own pool runs it.") |body, call| {
+        match body.waited(call, "result")? {
+            Ok(result) => Ok(result),
+            Err(error) => Err(PyErr::from_value(error.into_bound(call.py()))),
+        }
+    };
+    Exception(c"exception", c"exception($self, timeout=None)\n--\n\nWait for the end and return what the job raised, or None.\n\n\
+        Raises as result() does, for want of time and for a cancelled job.") |body, call| {
+        let outcome = body.waited(call, "exception")?;
+        Ok(outcome.err().unwrap_or_else(|| Obj::none(call.py())))
+    };
+    AddDoneCallback(c"add_done_callback", c"add_done_callback($self, fn, /)\n--\n\nCall fn(future) at the end, or at once if that is past.\n\n\
+        What it raises is logged to the logger \"concurrent.futures\".") |body, call| {
+        let py = call.py();
+        let [callback] = call.optional("add_done_callback", ["fn"])?;
+        let callback = callback.ok_or_else(|| PyTypeError::new_err(
+            "add_done_callback() missing required argument: 'fn'"))?;
+        let waits = body.change(&call.this(), |state| {
+            if state.stage.is_done() {
+                return None;
+            }
+            state.rare().callbacks.push(Obj::from(callback));
+            Some(())
+        }, None)?;
+        if waits.is_none() {
+            call_back(py, &Obj::from(callback), &call.this());
+        }
+        Ok(Obj::none(py))
+    };
+    SetRunning(c"set_running_or_notify_cancel", c"set_running_or_notify_cancel($self)\n--\n\nBegin: return True, or False if the future was cancelled. For executors and tests.") |body, call| {
+        let (py, this) = (call.py(), call.this());
+        call.exactly::<0>("set_running_or_notify_cancel")?;
+        let begun = body.change(&this, |state| match state.stage {
+            Stage::Pending => { state.stage = Stage::Running; Some(()) }
+            _ => None,
+        }, None)?;
+        if begun.is_some() {
+            return Ok(boolean(py, true));
+        }
+        let told = body.change(&this, |state| match state.stage {
+            Stage::Cancelled => { state.stage = Stage::CancelledAndNotified; Some(()) }
+            _ => None,
+        }, Some("add_cancelled"))?;
+        if told.is_some() {
+            return Ok(boolean(py, false));
+        }
+        let stage = body.stage(py).name();
+        imports(py)?.futures_logger.bind(py).call_method1(
+            "critical", ("Future %s in unexpected state: %s", &this, stage))?;
+        Err(pyo3::exceptions::PyRuntimeError::new_err(format!("Future in unexpected state: {stage}")))
+    };
+    SetResult(c"set_result", c"set_result($self, result, /)\n--\n\nEnd with a result. For executors and tests.") |body, call| {
+        let [result] = call.optional("set_result", ["result"])?;
+        let result = result.ok_or_else(|| PyTypeError::new_err(
+            "set_result() missing required argument: 'result'"))?;
+        body.set(call, Ok(Obj::from(result)))
+    };
+    SetException(c"set_exception", c"set_exception($self, exception, /)\n--\n\nEnd with an exception. For executors and tests.") |body, call| {
+        let [exception] = call.optional("set_exception", ["exception"])?;
+        let exception = exception.ok_or_else(|| PyTypeError::new_err(
+            "set_exception() missing required argument: 'exception'"))?;
+        body.set(call, if exception.is_none() { Ok(Obj::from(exception)) } else { Err(Obj::from(exception)) })
+    };
+    Snapshot(c"_get_snapshot", c"Return (done, cancelled, result, exception) at one moment.") |body, call| {
+        let py = call.py();
+        let (stage, outcome) = body.state.with(py, |state| {
+            let outcome = match &state.outcome {
+                Some(Ok(result)) => Some(Ok(result.clone_ref(py))),
+                Some(Err(error)) => Some(Err(error.clone_ref(py))),
+                None => None,
+            };
+            (state.stage, outcome)
+        });
+        let (mut result, mut error) = (Obj::none(py), Obj::none(py));
+        match outcome {
+            Some(Ok(found)) => result = found,
+            Some(Err(found)) => error = found,
+            None => {}
+        }
+        let snapshot = (
+            stage.is_done(), stage.is_cancelled(), result.into_bound(py), error.into_bound(py),
+        );
+        Ok(Obj::from(snapshot.into_pyobject(py)?))
+    };
+    Follow(c"_follow", c"End as the given asyncio task or future has ended.") |body, call| {
+        let (py, [task]) = (call.py(), call.exactly::<1>("_follow")?);
+        super::portal::follow(py, &call.instance::<Future>(), &task)?;
+        let _ = body;
+        Ok(Obj::none(py))
+    };
+}
+
+/// Makes the condition and the list of waiters if they are not there.
+fn observed(this: &Future, py: Python<'_>) -> PyResult<(Obj, Obj)> {
+    let known = |state: &mut State| {
+        let rare = state.rare.as_ref()?;
+        Some((rare.condition.as_ref()?.clone_ref(py), rare.waiters.as_ref()?.clone_ref(py)))
+    };
+    if let Some(known) = this.state.with(py, known) {
+        return Ok(known);
+    }
+    let made = (Obj::from(imports(py)?.condition.bind(py).call0()?), Obj::from(PyList::empty(py)));
+    let mut spare = None;
+    let found = this.state.with(py, |state| {
+        if let Some(known) = known(state) {
+            // Another thread was faster.
+            spare = Some((made.0.clone_ref(py), made.1.clone_ref(py)));
+            return known;
+        }
+        let rare = state.rare();
+        rare.condition = Some(made.0.clone_ref(py));
+        rare.waiters = Some(made.1.clone_ref(py));
+        (made.0.clone_ref(py), made.1.clone_ref(py))
+    });
+    drop(spare);
+    Ok(found)
+}
+
+struct StateName;
+
+impl Attribute for StateName {
+    type Of = Future;
+    const NAME: &'static CStr = c"_state";
+
+    fn get(this: &Future, py: Python<'_>) -> PyResult<Obj> {
+        Ok(Obj::from(PyString::new(py, this.stage(py).name())))
+    }
+
+    fn set(this: &Future, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name: String = value.extract()?;
+        let stage = STAGES.iter().find(|(_, known)| *known == name);
+        let (stage, _) = stage.ok_or_else(|| {
+            PyValueError::new_err(format!("`_state` must be one of asyncio's names, got {name:?}"))
+        })?;
+        let after = this.state.with(value.py(), |state| {
+            state.stage = *stage;
+            stage.is_done().then(|| state.parked())
+        });
+        // Who sets this by hand holds the condition and notifies it; see `settle()`.
+        after.into_iter().flatten().for_each(Waker::wake);
+        Ok(())
+    }
+}
+
+/// The result, if `result`, or the exception.
+fn half(this: &Future, py: Python<'_>, result: bool) -> Obj {
+    this.state
+        .with(py, |state| match &state.outcome {
+            Some(Ok(value)) if result => Some(value.clone_ref(py)),
+            Some(Err(error)) if !result => Some(error.clone_ref(py)),
+            _ => None,
+        })
+        .unwrap_or_else(|| Obj::none(py))
+}
+
+fn set_half(this: &Future, value: &Bound<'_, PyAny>, result: bool) {
+    let outcome = match (value.is_none(), result) {
+        (true, _) => None,
+        (false, true) => Some(Ok(Obj::from(value))),
+        (false, false) => Some(Err(Obj::from(value))),
+    };
+    if outcome.is_some() {
+        drop(this.state.with(value.py(), |state| std::mem::replace(&mut state.outcome, outcome)));
+    }
+}
+
+struct ResultOf;
+
+impl Attribute for ResultOf {
+    type Of = Future;
+    const NAME: &'static CStr = c"_result";
+
+    fn get(this: &Future, py: Python<'_>) -> PyResult<Obj> {
+        Ok(half(this, py, true))
+    }
+
+    fn set(this: &Future, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        set_half(this, value, true);
+        Ok(())
+    }
+}
+
+struct ExceptionOf;
+
+impl Attribute for ExceptionOf {
+    type Of = Future;
+    const NAME: &'static CStr = c"_exception";
+
+    fn get(this: &Future, py: Python<'_>) -> PyResult<Obj> {
+        Ok(half(this, py, false))
+    }
+
+    fn set(this: &Future, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        set_half(this, value, false);
+        Ok(())
+    }
+}
+
+static FUTURE: ClassCell = ClassCell::new();
+
+impl Native for Future {
+    const NAME: &'static CStr = c"nalsil._nalsil.Future";
+    const DOC: &'static CStr = c"The native part of nalsil.Future.";
+    const CONSTRUCT: Option<fn() -> Self> = Some(Future::new);
+
+    fn cell() -> &'static ClassCell {
+        &FUTURE
+    }
+
+    fn base(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+        Ok(py.get_type::<PyAny>())
+    }
+
+    fn methods() -> Vec<MethodDef> {
+        all_methods()
+    }
+
+    fn getters() -> Vec<Getter> {
+        vec![
+            attribute::<StateName>(),
+            attribute::<ResultOf>(),
+            attribute::<ExceptionOf>(),
+            getter::<Future>(c"_condition", |this, py| Ok(observed(this, py)?.0)),
+            getter::<Future>(c"_waiters", |this, py| Ok(observed(this, py)?.1)),
+            getter::<Future>(c"_done_callbacks", |this, py| {
+                let callbacks = this.state.with(py, |state| {
+                    let rare = state.rare.as_ref();
+                    rare.map_or_else(Vec::new, |rare| {
+                        rare.callbacks.iter().map(|callback| callback.clone_ref(py)).collect()
+                    })
+                });
+                let callbacks = callbacks.into_iter().map(|callback| callback.into_bound(py));
+                Ok(Obj::from(PyList::new(py, callbacks.collect::<Vec<_>>())?))
+            }),
+        ]
+    }
+
+    fn traverse(&self, visit: &mut Visit<'_>) {
+        self.state.look(|state| {
+            if let Some(task) = &state.task {
+                task.callback.traverse(visit);
+                task.keywords.iter().chain(&task.context).for_each(|object| visit.object(object));
+            }
+            if let Some(Ok(object) | Err(object)) = &state.outcome {
+                visit.object(object);
+            }
+            if let Some(rare) = &state.rare {
+                let single = [&rare.condition, &rare.waiters, &rare.canceller];
+                let single = single.into_iter().flatten();
+                single.chain(&rare.callbacks).for_each(|object| visit.object(object));
+            }
+        });
+    }
+
+    fn clear(&self) {
+        // Called attached, by the collector.
+        let gone = self
+            .state
+            .take_out(|state| (state.task.take(), state.outcome.take(), state.rare.take()));
+        drop(gone);
+    }
+}

@@ -1,0 +1,186 @@
+//! Wake-ups of workers, put off by threads that may never park.
+//!
+//! Who submits a job usually waits for it next, and the best moment to wake the worker is when it
+//! lets go of the interpreter for that. But nobody knows: it may as well compute for a second, or
+//! sleep. So while jobs follow one another closely a guard looks every [`TICK`] for wake-ups that
+//! are still not given, and gives them. When there is nothing to guard it sleeps, and wake-ups are
+//! given at once.
+//!
+//! The protocol has two sides. Who puts a wake-up off stores it, then looks whether the guard is on
+//! duty; the guard goes off duty, then looks through what is stored. The lock of the list orders the
+//! two looks, so at least one side sees the other.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// How often the guard looks: a wake-up waits for one to two of these at most.
+const TICK: Duration = Duration::from_millis(1);
+/// Looks without anything to guard after which the guard sleeps.
+const QUIET_TICKS: u32 = 20;
+/// Two wake-ups of one thread within this time call for the guard.
+const CLOSE: Duration = Duration::from_micros(500);
+
+/// What one thread has put off.
+#[derive(Default)]
+struct List {
+    /// Nearly always the only one.
+    first: Option<Waker>,
+    more: Vec<Waker>,
+    /// Whether the guard has seen the first of them before.
+    seen: bool,
+}
+
+impl List {
+    fn push(&mut self, waker: Waker) {
+        match &self.first {
+            None => self.first = Some(waker),
+            Some(first) if first.will_wake(&waker) => {}
+            Some(_) => self.more.push(waker),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one of these locks is held, and a list is valid at every moment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the wake-ups of a list; the guard those only that it has met before.
+fn give_all(list: &Mutex<List>, only_seen: bool) -> bool {
+    let (first, more) = {
+        let mut list = lock(list);
+        if list.first.is_none() {
+            return false;
+        }
+        if only_seen && !std::mem::replace(&mut list.seen, true) {
+            return true;
+        }
+        list.seen = false;
+        (list.first.take(), std::mem::take(&mut list.more))
+    };
+    first.into_iter().chain(more).for_each(Waker::wake);
+    true
+}
+
+/// The guard of this process.
+#[derive(Default)]
+struct Guard {
+    on_duty: AtomicBool,
+    lists: Mutex<Vec<Weak<Mutex<List>>>>,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Guard {
+    fn call(&'static self) {
+        let mut thread = lock(&self.thread);
+        if thread.is_none() {
+            let guard = std::thread::Builder::new().name("nalsil-guard".into());
+            // Without a thread nothing is put off, which is as right and not as fast.
+            let Ok(started) = guard.spawn(|| self.watch()) else { return };
+            *thread = Some(started.thread().clone());
+        }
+        self.on_duty.store(true, Ordering::SeqCst);
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+
+    fn watch(&self) -> ! {
+        let mut quiet = 0;
+        loop {
+            if !self.on_duty.load(Ordering::SeqCst) {
+                std::thread::park();
+                continue;
+            }
+            std::thread::park_timeout(TICK);
+            quiet = if self.look(true) { 0 } else { quiet + 1 };
+            if quiet == QUIET_TICKS {
+                quiet = 0;
+                self.on_duty.store(false, Ordering::SeqCst);
+                self.look(false);
+            }
+        }
+    }
+
+    /// Looks through every list. Returns whether anything was there.
+    fn look(&self, only_seen: bool) -> bool {
+        let mut lists = lock(&self.lists);
+        let mut found = false;
+        lists.retain(|list| match list.upgrade() {
+            Some(list) => {
+                found |= give_all(&list, only_seen);
+                true
+            }
+            None => false,
+        });
+        found
+    }
+}
+
+/// What a thread has to do with the guard.
+struct Own {
+    guard: &'static Guard,
+    list: Arc<Mutex<List>>,
+    /// When it last woke somebody at once.
+    woke: Instant,
+}
+
+static GUARD: Mutex<Option<&'static Guard>> = Mutex::new(None);
+
+thread_local! {
+    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
+    static ANY: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Own {
+    fn new() -> Self {
+        let guard = *lock(&GUARD).get_or_insert_with(|| Box::leak(Box::default()));
+        let list = Arc::default();
+        lock(&guard.lists).push(Arc::downgrade(&list));
+        Own { guard, list, woke: Instant::now() }
+    }
+
+    fn put_off(&mut self, waker: Waker) {
+        if self.guard.on_duty.load(Ordering::SeqCst) {
+            lock(&self.list).push(waker);
+            ANY.set(true);
+            if !self.guard.on_duty.load(Ordering::SeqCst) {
+                give_all(&self.list, false);
+            }
+            return;
+        }
+        waker.wake();
+        let now = Instant::now();
+        if now.duration_since(std::mem::replace(&mut self.woke, now)) < CLOSE {
+            self.guard.call();
+        }
+    }
+}
+
+/// Puts the wake-up of a worker off, if somebody watches over it.
+pub fn put_off(waker: Waker) {
+    if cfg!(Py_GIL_DISABLED) {
+        waker.wake();
+        return;
+    }
+    OWN.with_borrow_mut(|own| own.get_or_insert_with(Own::new).put_off(waker));
+}
+
+/// Gives what this thread has put off. Needs no interpreter.
+#[inline]
+pub fn give() {
+    if ANY.replace(false) {
+        OWN.with_borrow(|own| own.as_ref().map(|own| give_all(&own.list, false)));
+    }
+}
+
+/// The child of a fork has no guard, and its locks may be those that the parent's had taken.
+pub fn forget() {
+    drop(OWN.take());
+    ANY.set(false);
+    *lock(&GUARD) = None;
+}
