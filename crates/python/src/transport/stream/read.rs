@@ -17,6 +17,8 @@ const DIRECT_FROM: usize = 64 * 1024;
 /// block anew, and the faults of its pages cost more than a second read.
 const DIRECT_SIZE: usize = 124 * 1024;
 
+const FATAL_READ: &str = "Fatal read error on socket transport";
+
 impl Instance<StreamTransport> {
     /// Receives once, and gives what came to the protocol.
     pub(super) fn read(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
@@ -43,7 +45,7 @@ impl Instance<StreamTransport> {
                 }
             }
             Ok(None) => Ok(()),
-            Err(error) => self.fatal(py, error, "Fatal read error on socket transport"),
+            Err(error) => self.fatal(py, error, FATAL_READ),
         }
     }
 
@@ -75,43 +77,53 @@ impl Instance<StreamTransport> {
 
     fn read_buffered(&self, py: Python<'_>) -> PyResult<()> {
         let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
-        let buffer = self.in_context(py, || {
-            let buffer = call(&get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
-            let mut view = WriteView::new(&buffer)?;
-            if view.as_mut_slice().is_empty() {
-                return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
-            }
-            Ok(view)
-        });
-        let mut buffer = match buffer {
-            Ok(buffer) => buffer,
-            Err(error) => {
-                let message = "Fatal error: protocol.get_buffer() call failed.";
-                return self.fatal(py, error, message);
-            }
-        };
+        // One entry of the context for both calls of the protocol.
+        match self.in_context(py, || Ok(self.receive_buffered(py, &get_buffer))) {
+            Ok(Ok(Some(0))) => self.read_end(py),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, message))) => self.fatal(py, error, message),
+            Err(error) => self.fatal(py, error, "Fatal error: the context cannot be entered."),
+        }
+    }
+
+    /// Receives once into the protocol's buffer, and tells it. Returns how much came, if anything
+    /// has arrived, or the error with the text to report it with.
+    fn receive_buffered(
+        &self,
+        py: Python<'_>,
+        get_buffer: &Bound<'_, PyAny>,
+    ) -> Result<Option<usize>, (PyErr, &'static str)> {
+        let failed = |error| (error, "Fatal error: protocol.get_buffer() call failed.");
+        let mut buffer = Self::room(py, get_buffer).map_err(failed)?;
         // The protocol's `get_buffer` may have closed the transport.
         if self.is_lost() || self.fd.get() < 0 {
-            return Ok(());
+            return Ok(None);
         }
         let received = net::recv(self.usable_fd(py), buffer.as_mut_slice());
         drop(buffer);
-        match received {
-            Ok(0) => self.read_end(py),
-            Ok(count) => {
-                let count = count.into_pyobject(py)?.into_any();
-                let told = match self.deliver.get(py) {
-                    Some(deliver) => self.in_context(py, || call(&deliver, [&count]).map(drop)),
-                    None => Ok(()),
-                };
-                told.or_else(|error| {
-                    let message = "Fatal error: protocol.buffer_updated() call failed.";
-                    self.fatal(py, error, message)
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => self.fatal(py, os_error(&error), "Fatal read error on socket transport"),
+        let count = match received {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err((os_error(&error), FATAL_READ)),
+        };
+        if count > 0
+            && let Some(deliver) = self.deliver.get(py)
+        {
+            let told = count.into_pyobject(py).map_err(PyErr::from);
+            told.and_then(|count| call(&deliver, [&count.into_any()]))
+                .map_err(|error| (error, "Fatal error: protocol.buffer_updated() call failed."))?;
         }
+        Ok(Some(count))
+    }
+
+    /// The buffer that the protocol gives, which is not empty.
+    fn room(py: Python<'_>, get_buffer: &Bound<'_, PyAny>) -> PyResult<WriteView> {
+        let buffer = call(get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
+        let mut view = WriteView::new(&buffer)?;
+        if view.as_mut_slice().is_empty() {
+            return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+        }
+        Ok(view)
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
