@@ -36,6 +36,10 @@ impl Interest {
     pub const READABLE: Interest = Interest(1);
     /// Room to write, or a connection that was made or refused.
     pub const WRITABLE: Interest = Interest(2);
+    /// Only in reports: there is more than plain data. The end of the stream, urgent data or an
+    /// error is there too, or was when the report was made; one read that takes all data does not
+    /// meet it, and an edge is not reported twice.
+    pub const EXCEPTIONAL: Interest = Interest(4);
 
     /// Whether this asks for nothing.
     pub fn is_none(self) -> bool {
@@ -50,6 +54,11 @@ impl Interest {
     /// Whether this asks for writability.
     pub fn is_writable(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// Whether this reports more than plain data.
+    pub fn is_exceptional(self) -> bool {
+        self.0 & 4 != 0
     }
 }
 

@@ -66,10 +66,12 @@ impl EventBuffer {
 fn readiness(flags: u32) -> Interest {
     const READ: u32 = (libc::EPOLLIN | libc::EPOLLPRI) as u32;
     const WRITE: u32 = libc::EPOLLOUT as u32;
+    const MORE: u32 = (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32;
     const FAILED: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
     let readable = if flags & (READ | FAILED) == 0 { Interest::NONE } else { Interest::READABLE };
     let writable = if flags & (WRITE | FAILED) == 0 { Interest::NONE } else { Interest::WRITABLE };
-    readable | writable
+    let more = if flags & (MORE | FAILED) == 0 { Interest::NONE } else { Interest::EXCEPTIONAL };
+    readable | writable | more
 }
 
 fn epoll_flags(interest: Interest, trigger: Trigger) -> u32 {
@@ -80,6 +82,9 @@ fn epoll_flags(interest: Interest, trigger: Trigger) -> u32 {
     };
     if interest.is_readable() {
         flags |= libc::EPOLLIN as u32;
+        if trigger == Trigger::Edge {
+            flags |= (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32;
+        }
     }
     if interest.is_writable() {
         flags |= libc::EPOLLOUT as u32;
@@ -344,6 +349,24 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_is_reported_once_and_says_when_one_read_is_not_enough() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut near, _) = listener.accept().unwrap();
+        let selector = Selector::new().unwrap();
+        let fd = near.as_raw_fd();
+        selector.register(fd, token(), Interest::READABLE, Trigger::Edge, false).unwrap();
+        far.write_all(b"x").unwrap();
+        assert_eq!(found(&selector, Duration::from_secs(5))[0].ready, Interest::READABLE);
+        assert!(found(&selector, Duration::ZERO).is_empty());
+        near.read_exact(&mut [0]).unwrap();
+        far.write_all(b"x").unwrap();
+        far.shutdown(std::net::Shutdown::Write).unwrap();
+        let reports = || found(&selector, Duration::from_secs(5));
+        while !reports()[0].ready.is_exceptional() {}
+    }
+
+    #[test]
     fn once_is_reported_once_until_armed_again() {
         let (near, mut far) = UnixStream::pair().unwrap();
         let selector = Selector::new().unwrap();
@@ -382,7 +405,7 @@ mod tests {
         crate::sys::net::reset_on_close(peer.as_raw_fd()).unwrap();
         drop(peer);
         let events = found(&selector, Duration::from_secs(5));
-        assert_eq!(events[0].ready, both);
+        assert_eq!(events[0].ready, both | Interest::EXCEPTIONAL);
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl EventLoop {
         });
         match found {
             None => Ok(()),
-            Some(Found::Stream(stream)) => stream.ready(slf, event.ready),
+            Some(Found::Stream(stream)) => stream.ready(slf, event),
             Some(Found::Listener(listener)) => listener.accept(slf, event.token),
             Some(Found::Descriptor(woken)) => woken.run(slf),
         }

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Seconds that a server rests when the system has no room for another connection.
 const REST: f64 = 1.0;
@@ -27,8 +27,11 @@ pub struct Listener {
     /// Takes the socket of a connection in place of a plain transport, for TLS.
     wrap: Option<Obj>,
     context: Obj,
-    /// How many connections are taken in a turn.
+    /// How many connections are taken in a turn at most.
     batch: usize,
+    /// How many were tried for last, and at which poll of the loop.
+    tried: AtomicUsize,
+    polls: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -47,7 +50,7 @@ impl Listener {
     ///
     /// An exception that ends the run.
     pub fn accept(&self, slf: &Bound<'_, EventLoop>, token: Token) -> PyResult<()> {
-        for _ in 0..self.batch {
+        for _ in 0..self.expected(slf) {
             if self.stopped.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -59,6 +62,17 @@ impl Listener {
             }
         }
         Ok(())
+    }
+
+    /// How many connections to try for: one, and twice as many each time that more wait at the next
+    /// poll. Connections that come one by one cost one system call each.
+    fn expected(&self, slf: &Bound<'_, EventLoop>) -> usize {
+        let polls = slf.get().state(slf.py(), |state| state.core.counts().polls);
+        let burst = self.polls.swap(polls, Ordering::Relaxed) + 1 == polls;
+        let tried = if burst { 2 * self.tried.load(Ordering::Relaxed) } else { 1 };
+        let expected = tried.clamp(1, self.batch);
+        self.tried.store(expected, Ordering::Relaxed);
+        expected
     }
 
     /// Stops listening for a while: the connections stay in the system's queue, and an error that
@@ -163,6 +177,8 @@ impl EventLoop {
             wrap: wrap.map(Obj::from),
             context: copy_context(py)?,
             batch: backlog.clamp(1, 1024),
+            tried: AtomicUsize::new(0),
+            polls: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         };
         let source = Source::Listener(Arc::new(listener));

@@ -37,12 +37,12 @@ macro_rules! methods {
 
             impl Method for $kind {
                 type This = Body;
-                const NAME: &'static CStr = $name;
-                const DOC: &'static CStr = concat_doc!($($doc),+);
+                const NAME: &'static CStr = c_text!($name);
+                const DOC: &'static CStr = c_text!($($doc, "\n"),+);
 
                 #[inline]
                 fn call($body: &Body, $call: &Call<'_, '_>) -> PyResult<Obj> {
-                    let [$($arg),*] = $call.exactly($name.to_str().unwrap_or_default())?;
+                    let [$($arg),*] = $call.exactly($name)?;
                     $run
                 }
             }
@@ -54,65 +54,65 @@ macro_rules! methods {
     };
 }
 
-macro_rules! concat_doc {
-    ($($doc:literal),+) => {
-        match CStr::from_bytes_with_nul(concat!($($doc, "\n",)+ "\0").as_bytes()) {
+macro_rules! c_text {
+    ($($part:literal),+) => {
+        match CStr::from_bytes_with_nul(concat!($($part,)+ "\0").as_bytes()) {
             Ok(text) => text,
-            Err(_) => panic!("a docstring has no zero byte"),
+            Err(_) => panic!("a name or docstring has no zero byte"),
         }
     };
 }
 
 methods! {
     /// Send data, or as much as goes, and queue the rest. Never blocks.
-    fn Write = c"write" (_body, call, data) {
+    fn Write = "write" (_body, call, data) {
         this(call).write(&data)?;
         none(call)
     }
 
     /// Send several pieces of data, with one system call if they go at once.
-    fn WriteLines = c"writelines" (_body, call, list_of_data) {
+    fn WriteLines = "writelines" (_body, call, list_of_data) {
         this(call).write_lines(&list_of_data)?;
         none(call)
     }
 
     /// Close the sending side when everything is sent.
-    fn WriteEof = c"write_eof" (_body, call) {
+    fn WriteEof = "write_eof" (_body, call) {
         this(call).write_eof(call.py())?;
         none(call)
     }
 
     /// Return True: the sending side can be closed alone.
-    fn CanWriteEof = c"can_write_eof" (_body, call) {
+    fn CanWriteEof = "can_write_eof" (_body, call) {
         boolean(call.py(), true)
     }
 
     /// Stop reading, send what is queued, then close.
-    fn Close = c"close" (_body, call) {
+    fn Close = "close" (_body, call) {
         this(call).close(call.py())?;
         none(call)
     }
 
     /// Close now; what is queued is lost.
-    fn Abort = c"abort" (_body, call) {
+    fn Abort = "abort" (_body, call) {
         this(call).force_close(call.py(), None)?;
         none(call)
     }
 
     /// Close now, and give the exception to connection_lost(). For protocols that wrap others.
-    fn ForceClose = c"_force_close" (_body, call, exc) {
+    fn ForceClose = "_force_close" (_body, call, exc) {
         let reason = (!exc.is_none()).then(|| Obj::from(exc));
         this(call).force_close(call.py(), reason)?;
         none(call)
     }
 
     /// Return True if the transport is closed or closing.
-    fn IsClosing = c"is_closing" (body, call) {
+    fn IsClosing = "is_closing" (body, call) {
         boolean(call.py(), body.closing.get())
     }
 
     /// Stop calling data_received() until resume_reading().
-    fn PauseReading = c"pause_reading" (body, call) {
+    fn PauseReading = "pause_reading" (body, call) {
         // The registration stays: most pauses end before anything arrives.
         if !body.closing.get() {
             body.paused.set(true);
@@ -121,7 +121,7 @@ methods! {
     }
 
     /// Call data_received() again.
-    fn ResumeReading = c"resume_reading" (body, call) {
+    fn ResumeReading = "resume_reading" (body, call) {
         if !body.closing.get() && body.paused.replace(false) {
             let event_loop = body.event_loop.get_or_none(call.py());
             body.update_interest(event_loop.cast::<EventLoop>()?.get())?;
@@ -130,28 +130,28 @@ methods! {
     }
 
     /// Return True if data_received() may be called.
-    fn IsReading = c"is_reading" (body, call) {
+    fn IsReading = "is_reading" (body, call) {
         boolean(call.py(), !body.closing.get() && !body.paused.get())
     }
 
     /// Return the protocol.
-    fn GetProtocol = c"get_protocol" (body, call) {
+    fn GetProtocol = "get_protocol" (body, call) {
         Ok(body.protocol.get_or_none(call.py()).into())
     }
 
     /// Give the connection to another protocol.
-    fn SetProtocol = c"set_protocol" (body, call, protocol) {
+    fn SetProtocol = "set_protocol" (body, call, protocol) {
         body.set_protocol(&protocol)?;
         none(call)
     }
 
     /// Return the number of bytes that are queued.
-    fn GetWriteBufferSize = c"get_write_buffer_size" (body, call) {
+    fn GetWriteBufferSize = "get_write_buffer_size" (body, call) {
         Ok(Obj::from(body.queue.borrow().size().into_pyobject(call.py())?))
     }
 
     /// Return the limits (low, high) of flow control, in bytes.
-    fn GetWriteBufferLimits = c"get_write_buffer_limits" (body, call) {
+    fn GetWriteBufferLimits = "get_write_buffer_limits" (body, call) {
         Ok(Obj::from((body.low.get(), body.high.get()).into_pyobject(call.py())?))
     }
 }

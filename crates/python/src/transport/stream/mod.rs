@@ -11,13 +11,12 @@ use crate::errors::{self, os_error};
 use crate::event_loop::{EventLoop, Ready, Source};
 use crate::imports::imports;
 use nalsil_driver::sys::net::{self, Address};
-use nalsil_driver::{Interest, Token, Trigger};
+use nalsil_driver::{Event, Interest, Token, Trigger};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::os::fd::RawFd;
 
 /// asyncio's bound above which a protocol is asked to pause, in bytes.
@@ -40,6 +39,9 @@ pub struct StreamTransport {
     fd: Cell<RawFd>,
     token: Cell<Option<Token>>,
     registered: Cell<Interest>,
+    /// Whether the socket is TCP: only there does a read that does not fill its room leave nothing
+    /// behind but what [`Interest::EXCEPTIONAL`] tells of.
+    tcp: bool,
     /// The socket object, if there is one: the user's, or one made because somebody asked.
     socket: Slot,
     /// Whether others know the socket object, and may detach the descriptor from it.
@@ -105,10 +107,9 @@ impl StreamTransport {
     pub fn create(event_loop: &Bound<'_, EventLoop>, parts: Parts<'_, '_>) -> PyResult<This> {
         let py = event_loop.py();
         let local = net::local_address(parts.fd).ok();
-        if matches!(local, Some(Address::V4(..) | Address::V6(..))) {
-            // Some stream sockets of these families are no TCP and refuse, which is no matter.
-            let _: io::Result<()> = net::set_nodelay(parts.fd);
-        }
+        // Some stream sockets of these families are no TCP and refuse, which is no matter.
+        let tcp = matches!(local, Some(Address::V4(..) | Address::V6(..)))
+            && net::set_nodelay(parts.fd).is_ok();
         let peer = parts.peer.or_else(|| net::peer_address(parts.fd).ok());
         let optional = |object: Option<&Bound<'_, PyAny>>| {
             object.filter(|object| !object.is_none()).map_or_else(Slot::default, Slot::new)
@@ -118,6 +119,7 @@ impl StreamTransport {
             fd: Cell::new(parts.fd),
             token: Cell::new(None),
             registered: Cell::new(Interest::NONE),
+            tcp,
             socket: Slot::default(),
             shared: parts.shared,
             public_socket: Slot::default(),
@@ -239,6 +241,16 @@ impl StreamTransport {
         self.reading.get() == Reading::On && !self.paused.get() && !self.closing.get()
     }
 
+    /// How the present registration reports. A lasting one is looked at again at each wait that
+    /// follows a report, which costs about as much as the report.
+    fn trigger(&self) -> Trigger {
+        if self.tcp && self.registered.get() == Interest::READABLE {
+            Trigger::Edge
+        } else {
+            Trigger::Level
+        }
+    }
+
     /// Registers what the transport waits for now.
     fn update_interest(&self, event_loop: &EventLoop) -> PyResult<()> {
         let mut wanted = Interest::NONE;
@@ -258,7 +270,7 @@ impl StreamTransport {
             return Ok(());
         }
         let known = !registered.is_none();
-        let outcome = event_loop.selector().register(fd, token, wanted, Trigger::Level, known);
+        let outcome = event_loop.selector().register(fd, token, wanted, self.trigger(), known);
         outcome.map_err(|error| os_error(&error))
     }
 }
@@ -316,10 +328,11 @@ impl Instance<StreamTransport> {
     ///
     /// An exception that ends the run.
     #[inline]
-    pub fn ready(&self, event_loop: &Bound<'_, EventLoop>, ready: Interest) -> PyResult<()> {
+    pub fn ready(&self, event_loop: &Bound<'_, EventLoop>, event: Event) -> PyResult<()> {
+        let ready = event.ready;
         if ready.is_readable() {
             if self.wants_to_read() {
-                self.read(event_loop)?;
+                self.read(event_loop, event)?;
             } else {
                 // Pausing left the registration as it was; now it would be reported for ever.
                 self.watch(event_loop)?;

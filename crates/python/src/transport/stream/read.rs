@@ -3,31 +3,35 @@
 use super::{Reading, StreamTransport};
 use crate::capi::{BytesWriter, Instance, WriteView, call};
 use crate::errors::os_error;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, Ready, SCRATCH_SIZE};
 use nalsil_driver::sys::net;
+use nalsil_driver::{Event, Trigger};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::io;
 
-/// From this size of the last read on, the next goes straight into its bytes object: below it the
-/// copy costs less than making a large object and shrinking it.
-const DIRECT_FROM: usize = 64 * 1024;
-/// The room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps each
-/// block anew, and the faults of its pages cost more than a second read.
+/// From this size of the last read on, the next goes straight into its bytes object, which has room
+/// for four times as much: below it the copy costs less than making a larger object and shrinking
+/// it.
+const DIRECT_FROM: usize = 4 * 1024;
+/// The most room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps
+/// each block anew, and the faults of its pages cost more than a second read.
 const DIRECT_SIZE: usize = 124 * 1024;
+
+const FATAL_READ: &str = "Fatal read error on socket transport";
 
 impl Instance<StreamTransport> {
     /// Receives once, and gives what came to the protocol.
-    pub(super) fn read(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
+    pub(super) fn read(&self, event_loop: &Bound<'_, EventLoop>, event: Event) -> PyResult<()> {
         let py = event_loop.py();
         if self.is_lost() {
             return Ok(());
         }
         if self.get_buffer.is_set() {
-            return self.read_buffered(py);
+            return self.read_buffered(event_loop, event);
         }
-        match self.receive(event_loop) {
+        match self.receive(event_loop, event) {
             Ok(Some((0, _))) => self.read_end(py),
             Ok(Some((_, data))) => {
                 let delivered = match self.deliver.get(py) {
@@ -43,7 +47,7 @@ impl Instance<StreamTransport> {
                 }
             }
             Ok(None) => Ok(()),
-            Err(error) => self.fatal(py, error, "Fatal read error on socket transport"),
+            Err(error) => self.fatal(py, error, FATAL_READ),
         }
     }
 
@@ -52,10 +56,13 @@ impl Instance<StreamTransport> {
     fn receive<'py>(
         &self,
         event_loop: &Bound<'py, EventLoop>,
+        event: Event,
     ) -> PyResult<Option<(usize, Bound<'py, PyAny>)>> {
         let (py, fd) = (event_loop.py(), self.usable_fd(event_loop.py()));
+        let mut room = SCRATCH_SIZE;
         let outcome = if self.last_read.get() >= DIRECT_FROM {
-            let mut bytes = BytesWriter::with_room(py, DIRECT_SIZE)?;
+            room = DIRECT_SIZE.min(self.last_read.get() * 4);
+            let mut bytes = BytesWriter::with_room(py, room)?;
             net::recv(fd, bytes.room()).map(|count| (count, bytes.finish(count)))
         } else {
             event_loop.get().with_scratch(py, |scratch| {
@@ -66,6 +73,7 @@ impl Instance<StreamTransport> {
         match outcome {
             Ok((count, bytes)) => {
                 self.last_read.set(count);
+                self.read_again(event_loop, event, count, room);
                 Ok(Some((count, bytes?)))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -73,45 +81,76 @@ impl Instance<StreamTransport> {
         }
     }
 
-    fn read_buffered(&self, py: Python<'_>) -> PyResult<()> {
+    /// Sees to it that what may be left after a read of `count` bytes into `room` is read in the
+    /// next turn. The system does not report an edge twice.
+    #[inline]
+    fn read_again(
+        &self,
+        event_loop: &Bound<'_, EventLoop>,
+        event: Event,
+        count: usize,
+        room: usize,
+    ) {
+        let left = count == room || event.ready.is_exceptional();
+        if left && count > 0 && self.trigger() == Trigger::Edge {
+            event_loop.get().push(event_loop.py(), Ready::Io(event));
+        }
+    }
+
+    fn read_buffered(&self, event_loop: &Bound<'_, EventLoop>, event: Event) -> PyResult<()> {
+        let py = event_loop.py();
         let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
-        let buffer = self.in_context(py, || {
-            let buffer = call(&get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
-            let mut view = WriteView::new(&buffer)?;
-            if view.as_mut_slice().is_empty() {
-                return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
-            }
-            Ok(view)
-        });
-        let mut buffer = match buffer {
-            Ok(buffer) => buffer,
-            Err(error) => {
-                let message = "Fatal error: protocol.get_buffer() call failed.";
-                return self.fatal(py, error, message);
-            }
-        };
+        // One entry of the context for both calls of the protocol.
+        match self.in_context(py, || Ok(self.receive_buffered(event_loop, event, &get_buffer))) {
+            Ok(Ok(Some(0))) => self.read_end(py),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, message))) => self.fatal(py, error, message),
+            Err(error) => self.fatal(py, error, "Fatal error: the context cannot be entered."),
+        }
+    }
+
+    /// Receives once into the protocol's buffer, and tells it. Returns how much came, if anything
+    /// has arrived, or the error with the text to report it with.
+    fn receive_buffered(
+        &self,
+        event_loop: &Bound<'_, EventLoop>,
+        event: Event,
+        get_buffer: &Bound<'_, PyAny>,
+    ) -> Result<Option<usize>, (PyErr, &'static str)> {
+        let py = event_loop.py();
+        let failed = |error| (error, "Fatal error: protocol.get_buffer() call failed.");
+        let mut buffer = Self::room(py, get_buffer).map_err(failed)?;
         // The protocol's `get_buffer` may have closed the transport.
         if self.is_lost() || self.fd.get() < 0 {
-            return Ok(());
+            return Ok(None);
         }
+        let room = buffer.as_mut_slice().len();
         let received = net::recv(self.usable_fd(py), buffer.as_mut_slice());
         drop(buffer);
-        match received {
-            Ok(0) => self.read_end(py),
-            Ok(count) => {
-                let count = count.into_pyobject(py)?.into_any();
-                let told = match self.deliver.get(py) {
-                    Some(deliver) => self.in_context(py, || call(&deliver, [&count]).map(drop)),
-                    None => Ok(()),
-                };
-                told.or_else(|error| {
-                    let message = "Fatal error: protocol.buffer_updated() call failed.";
-                    self.fatal(py, error, message)
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => self.fatal(py, os_error(&error), "Fatal read error on socket transport"),
+        let count = match received {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err((os_error(&error), FATAL_READ)),
+        };
+        self.read_again(event_loop, event, count, room);
+        if count > 0
+            && let Some(deliver) = self.deliver.get(py)
+        {
+            let told = count.into_pyobject(py).map_err(PyErr::from);
+            told.and_then(|count| call(&deliver, [&count.into_any()]))
+                .map_err(|error| (error, "Fatal error: protocol.buffer_updated() call failed."))?;
         }
+        Ok(Some(count))
+    }
+
+    /// The buffer that the protocol gives, which is not empty.
+    fn room(py: Python<'_>, get_buffer: &Bound<'_, PyAny>) -> PyResult<WriteView> {
+        let buffer = call(get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
+        let mut view = WriteView::new(&buffer)?;
+        if view.as_mut_slice().is_empty() {
+            return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+        }
+        Ok(view)
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
