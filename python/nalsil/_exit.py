@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
@@ -38,9 +37,6 @@ class _Wait:
         self.begun = time.monotonic()
         self.told = False
 
-    def left(self) -> list[threading.Thread]:
-        return sorted(self.workers.threads, key=lambda thread: thread.name)
-
     def is_over(self) -> bool:
         """Whether what still runs has had its time."""
         waited = time.monotonic() - self.begun
@@ -58,11 +54,10 @@ class _Wait:
         return min([*ahead, TELL_AFTER])
 
     def run(self) -> None:
-        while threads := self.left():
+        while not self.workers.wait(self.rest()):
             if self.is_over():
                 _report(self.workers, "left running at exit")
                 return
-            threads[0].join(self.rest())
             if not self.told and time.monotonic() - self.begun >= TELL_AFTER:
                 self.told = True
                 _report(self.workers, "waited for at exit; Ctrl-C leaves at once")

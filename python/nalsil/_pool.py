@@ -230,20 +230,16 @@ class ThreadPoolExecutor(_nalsil.ThreadPool, concurrent.futures.ThreadPoolExecut
         seconds = _seconds(timeout, "timeout")
         self._close(cancel_futures)
         if wait:
-            self._join(None if seconds is None else time.monotonic() + seconds)
+            self._join(seconds)
 
-    def _join(self, end: float | None) -> None:
+    def _join(self, timeout: float | None) -> None:
         if threading.current_thread() in self._threads:
             raise RuntimeError(
                 "shutdown() was called by a job of the pool, which would wait for itself; hint: "
                 "shutdown(wait=False)"
             )
-        while threads := self._threads:
-            for thread in threads:
-                left = None if end is None else end - time.monotonic()
-                thread.join(None if left is None else max(left, 0))
-                if thread.is_alive() and end is not None and time.monotonic() >= end:
-                    raise TimeoutError(self._what_runs())
+        if not self._workers.wait(timeout):
+            raise TimeoutError(self._what_runs())
 
     def _shutdown_wanted(self) -> None:
         """Take no more jobs, and wait for those that somebody waits for."""
@@ -351,7 +347,10 @@ def _map(
     buffersize: int | None,
 ) -> Iterator[T]:
     if buffersize is not None:
-        buffersize = _whole(buffersize, "buffersize", 1, "no bound")
+        if isinstance(buffersize, bool) or not isinstance(buffersize, int):
+            raise TypeError(f"buffersize must be an integer or None, got {buffersize!r}")
+        if buffersize < 1:
+            raise ValueError(f"buffersize must be None or > 0, got {buffersize}")
     end = None if timeout is None else time.monotonic() + timeout
     items = zip(*iterables, strict=False)
     futures = deque(submit(fn, *item) for item in itertools.islice(items, buffersize))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import _base
 from contextvars import Context
@@ -48,6 +49,7 @@ class Workers:
         self._numbers = itertools.count()
         self._threads: frozenset[threading.Thread] = frozenset()
         self._running = 0
+        self._ended = threading.Condition(Workers._alive_lock)
 
     @property
     def threads(self) -> set[threading.Thread]:
@@ -69,6 +71,21 @@ class Workers:
         """Drop the threads, which the child of a fork does not have."""
         self._threads = frozenset()
         self._running = 0
+        self._ended = threading.Condition(Workers._alive_lock)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until every thread has ended, those on their way to a start included.
+
+        Returns False when `timeout` seconds are over.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        with self._ended:
+            if not self._ended.wait_for(lambda: self._running == 0, timeout):
+                return False
+        # What is left of their lives is their farewell.
+        for thread in self.threads:
+            thread.join(None if end is None else max(end - time.monotonic(), 0))
+        return not self.threads
 
     @classmethod
     def forget_all(cls) -> None:
@@ -104,12 +121,13 @@ class Workers:
             raise
 
     def _count(self, change: int) -> None:
-        with Workers._alive_lock:
+        with self._ended:
             self._running += change
             if self._running:
                 Workers.alive.add(self)
             else:
                 Workers.alive.discard(self)
+                self._ended.notify_all()
 
     def _start(self, thread: threading.Thread) -> None:
         if self._stack_size is None:

@@ -118,3 +118,49 @@ impl Wake for Parker {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn lying() -> Arc<Parker> {
+        let parker = Arc::new(Parker::new());
+        parker.lie_down();
+        parker
+    }
+
+    #[test]
+    fn a_wake_up_without_work_does_not_end_a_sleep_before_its_time() {
+        let parker = lying();
+        let idle = Idleness { since: Instant::now(), timeout: Duration::from_millis(20) };
+        parker.wake_by_ref();
+        std::thread::current().unpark();
+        assert_eq!(parker.park(None, Some(idle)), Parked::TimedOut);
+        assert!(idle.since.elapsed() >= idle.timeout);
+    }
+
+    #[test]
+    fn a_sleep_without_an_end_is_ended_by_another_thread() {
+        let parker = lying();
+        let giver = std::thread::spawn({
+            let parker = Arc::clone(&parker);
+            move || {
+                parker.assign();
+                parker.wake();
+            }
+        });
+        assert_eq!(parker.park(None, None), Parked::Woken);
+        giver.join().unwrap();
+    }
+
+    #[test]
+    fn who_spins_catches_the_wake_up_and_who_spins_in_vain_sleeps() {
+        let parker = lying();
+        let idle = Idleness { since: Instant::now(), timeout: Duration::ZERO };
+        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle)), Parked::TimedOut);
+        parker.assign();
+        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle)), Parked::TimedOut);
+        parker.wake_by_ref();
+        assert_eq!(parker.park(Some(Duration::from_secs(60)), Some(idle)), Parked::Caught);
+    }
+}

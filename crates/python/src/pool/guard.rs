@@ -11,6 +11,7 @@
 //! two looks, so at least one side sees the other.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -136,6 +137,13 @@ thread_local! {
     static ANY: Cell<bool> = const { Cell::new(false) };
 }
 
+impl Drop for Own {
+    fn drop(&mut self) {
+        // The thread ends, and nobody else will meet the list.
+        give_all(&self.list, false);
+    }
+}
+
 impl Own {
     fn new() -> Self {
         let guard = *lock(&GUARD).get_or_insert_with(|| Box::leak(Box::default()));
@@ -180,7 +188,7 @@ pub fn give() {
 
 /// The child of a fork has no guard, and its locks may be those that the parent's had taken.
 pub fn forget() {
-    drop(OWN.take());
+    let _never_dropped = ManuallyDrop::new(OWN.take());
     ANY.set(false);
     *lock(&GUARD) = None;
 }

@@ -237,12 +237,30 @@ impl Hop {
         self.finish(py, Err(error), Delivery::Now, now());
     }
 
-    /// Cancels the future from any thread.
+    /// Keeps a job that has not begun from it. `false`: it has.
+    pub fn withdraw(&self, py: Python<'_>) -> bool {
+        let task = self.state.with(py, |state| {
+            let queued = state.stage == Stage::Queued;
+            if queued {
+                state.stage = Stage::Ended;
+            }
+            state.task.take().filter(|_| queued)
+        });
+        let withdrawn = task.is_some();
+        drop(task);
+        withdrawn
+    }
+
+    /// Cancels a job that was taken out of the queue, and its future, from any thread.
     ///
     /// # Errors
     ///
     /// What a closed loop raises.
-    pub fn cancel_future(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.withdraw(py) {
+            return Ok(());
+        }
+        self.pool.pool.count(|counts| counts.cancelled += 1);
         let cancel = self.future.bind(py).getattr(intern!(py, "cancel"))?;
         self.event_loop
             .bind(py)
@@ -298,26 +316,11 @@ impl EventLoop {
         });
         let given = pool.give(py, Work::Hop(Arc::clone(&hop)), 0, Room::Unlimited);
         if let Err(error) = given {
-            let withdrawn = self.withdraw(py, &hop);
-            if withdrawn {
+            if hop.withdraw(py) {
                 return Err(error);
             }
         }
         Ok((hop, future))
-    }
-
-    /// Takes a job back that has not begun.
-    fn withdraw(&self, py: Python<'_>, hop: &Arc<Hop>) -> bool {
-        let task = hop.state.with(py, |state| {
-            let queued = state.stage == Stage::Queued;
-            if queued {
-                state.stage = Stage::Ended;
-            }
-            state.task.take().filter(|_| queued)
-        });
-        let withdrawn = task.is_some();
-        drop(task);
-        withdrawn
     }
 
     /// The pool that `executor` stands for, if nothing of it is overridden.
@@ -436,19 +439,11 @@ impl HopHandle {
     /// Drop the job if it has not begun, and return True; ask it to stop if it has.
     fn cancel(&self, py: Python<'_>) -> bool {
         let hop = &self.0;
-        let task = hop.state.with(py, |state| {
-            let queued = state.stage == Stage::Queued;
-            if queued {
-                state.stage = Stage::Ended;
-            } else {
-                state.cancel_requested = true;
-            }
-            state.task.take().filter(|_| queued)
-        });
-        let withdrawn = task.is_some();
-        drop(task);
+        let withdrawn = hop.withdraw(py);
         if withdrawn {
             hop.pool.note_cancelled(py);
+        } else {
+            hop.state.with(py, |state| state.cancel_requested = true);
         }
         withdrawn
     }

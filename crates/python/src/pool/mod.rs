@@ -292,7 +292,7 @@ impl Shared {
                 Work::Future(future) => {
                     future.bind(py).call_method0(intern!(py, "cancel")).map(drop)
                 }
-                Work::Hop(hop) => hop.cancel_future(py),
+                Work::Hop(hop) => hop.cancel(py),
             };
             if let Err(error) = outcome {
                 error.write_unraisable(py, None);
