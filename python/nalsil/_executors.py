@@ -71,7 +71,9 @@ class Executors(_nalsil.EventLoop):
         if executor is None:
             return
         ended: asyncio.Future[None] = self.create_future()
-        thread = threading.Thread(target=self._shut_down, args=(executor, ended))
+        # Nalsil's pools see to the end of the program themselves, and know when it is enough.
+        daemon = isinstance(executor, ThreadPoolExecutor)
+        thread = threading.Thread(target=self._shut_down, args=(executor, ended), daemon=daemon)
         thread.start()
         try:
             async with asyncio.timeout(timeout):

@@ -89,6 +89,7 @@ def _end_pools() -> None:
 def _after_fork_in_child() -> None:
     Workers.forget_all()
     for pool in list(_pools):
+        pool._workers.forget()
         pool._after_fork(
             "the process was forked: the threads that had this job are those of the parent"
         )

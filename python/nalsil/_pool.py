@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _numbers = itertools.count()
 
+LOOK_AGAIN = 0.05
+"""Seconds between two looks at which jobs are abandoned."""
+
 MOST = 2**31 - 1
 """The largest number that any parameter may have."""
 
@@ -244,10 +247,9 @@ class ThreadPoolExecutor(_nalsil.ThreadPool, concurrent.futures.ThreadPoolExecut
     def _shutdown_wanted(self) -> None:
         """Take no more jobs, and wait for those that somebody waits for."""
         self.shutdown(wait=False)
-        abandoned = {thread for thread, *_, is_abandoned in self._running() if is_abandoned}
-        for thread in self._threads:
-            if thread.ident not in abandoned:
-                thread.join()
+        # Nothing tells when a job is abandoned, so this looks again now and then.
+        while not self._workers.only_abandoned() and not self._workers.wait(LOOK_AGAIN):
+            pass
 
     def _what_runs(self) -> str:
         jobs = self._running()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -13,6 +15,9 @@ from nalsil._future import Future
 from nalsil._run import new_event_loop
 
 T = TypeVar("T")
+
+
+_portals: weakref.WeakSet[Portal] = weakref.WeakSet()
 
 
 class Portal:
@@ -39,6 +44,7 @@ class Portal:
         self._cancel_pending = False
         self._lock = threading.Lock()
         self._closed = False
+        _portals.add(self)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "idle" if self._loop is None else "running"
@@ -164,3 +170,15 @@ class Portal:
         traceback: TracebackType | None,
     ) -> None:
         self.close(cancel_pending=error is not None)
+
+
+def _after_fork_in_child() -> None:
+    # The threads are those of the parent, and so is what their locks say.
+    for portal in list(_portals):
+        portal._lock = threading.Lock()
+        portal._closed = True
+        portal._thread = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -38,6 +38,8 @@ async def to_thread(
 ) -> T:
     """Run fn(*args) in a thread of the loop's default executor and return its result.
 
+    If that executor is not one of nalsil's, a pool of nalsil's own is used instead.
+
     The context variables of the caller are carried in. When the caller is cancelled, a job that
     has not begun is dropped. One that runs is told, and sees it in `nalsil.check_cancelled()`; the
     call then ends when the job has ended.

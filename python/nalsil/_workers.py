@@ -29,7 +29,8 @@ class Workers:
     alive: ClassVar[set[Workers]] = set()
     """Those with threads, in the whole process, until the exit has seen to them."""
 
-    _alive_lock = threading.Lock()
+    # Signal handlers run between any two lines, and may submit.
+    _alive_lock = threading.RLock()
     _stack_size_lock = threading.Lock()
 
     def __init__(
@@ -47,14 +48,16 @@ class Workers:
         self._initargs = initargs
         self._stack_size = stack_size
         self._numbers = itertools.count()
-        self._threads: frozenset[threading.Thread] = frozenset()
+        self._threads: set[threading.Thread] = set()
+        # Threads on their way to a start are counted, so nobody who waits for the end misses one.
         self._running = 0
         self._ended = threading.Condition(Workers._alive_lock)
 
     @property
     def threads(self) -> set[threading.Thread]:
         """The threads that live."""
-        return {thread for thread in self._threads if thread.is_alive()}
+        with self._ended:
+            return {thread for thread in self._threads if thread.is_alive()}
 
     def jobs(self) -> list[tuple[int, str, float, bool]]:
         """The running jobs: thread, name of the function, seconds so far, and whether nobody waits
@@ -63,13 +66,12 @@ class Workers:
 
     def only_abandoned(self) -> bool:
         """Whether nobody waits for what still runs, and nothing else is to run."""
-        if self.view is not None and self.view.queued():
-            return False
-        return all(abandoned for *_, abandoned in self.jobs())
+        left = 0 if self.view is None else self.view.unfinished()
+        return left == sum(abandoned for *_, abandoned in self.jobs())
 
     def forget(self) -> None:
         """Drop the threads, which the child of a fork does not have."""
-        self._threads = frozenset()
+        self._threads = set()
         self._running = 0
         self._ended = threading.Condition(Workers._alive_lock)
 
@@ -90,7 +92,7 @@ class Workers:
     @classmethod
     def forget_all(cls) -> None:
         """Forget all threads; a lock may have been taken by one of them."""
-        cls._alive_lock = threading.Lock()
+        cls._alive_lock = threading.RLock()
         cls._stack_size_lock = threading.Lock()
         for workers in list(cls.alive):
             workers.forget()
@@ -111,23 +113,28 @@ class Workers:
             daemon=True,
             **_OWN_CONTEXT(),
         )
-        self._threads = frozenset({*self.threads, thread})
-        self._count(1)
+        with self._ended:
+            self._threads = {t for t in self._threads if t.is_alive() or t.ident is None}
+            self._threads.add(thread)
+            self._count(1)
         try:
             self._start(thread)
         except BaseException:
-            self._count(-1)
-            self._threads = frozenset(self.threads - {thread})
+            # A signal may interrupt the start of a thread that runs all the same.
+            if worker.never_begins():
+                with self._ended:
+                    self._threads.discard(thread)
+                    self._count(-1)
             raise
 
     def _count(self, change: int) -> None:
-        with self._ended:
-            self._running += change
-            if self._running:
-                Workers.alive.add(self)
-            else:
-                Workers.alive.discard(self)
-                self._ended.notify_all()
+        # Called under the lock.
+        self._running += change
+        if self._running:
+            Workers.alive.add(self)
+        else:
+            Workers.alive.discard(self)
+            self._ended.notify_all()
 
     def _start(self, thread: threading.Thread) -> None:
         if self._stack_size is None:
@@ -142,11 +149,14 @@ class Workers:
                 threading.stack_size(before)
 
     def _run(self, worker: _nalsil.WorkerThread) -> None:
+        if not worker.begins():
+            return
         try:
             if self._is_ready(worker):
                 worker.work()
         finally:
-            self._count(-1)
+            with self._ended:
+                self._count(-1)
 
     def _is_ready(self, worker: _nalsil.WorkerThread) -> bool:
         try:

@@ -55,6 +55,20 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
+    /// Adds what another has counted.
+    pub fn merge(&mut self, other: &Histogram) {
+        if self.buckets.is_empty() {
+            self.buckets.clone_from(&other.buckets);
+        } else {
+            for (place, count) in self.buckets.iter_mut().zip(&other.buckets) {
+                *place = place.saturating_add(*count);
+            }
+        }
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.count
@@ -102,6 +116,21 @@ mod tests {
             let found = histogram.quantile(quantile);
             assert!((found / exact - 1.0f64).abs() <= 0.125, "{quantile}: {found}");
         }
+    }
+
+    #[test]
+    fn two_together_are_as_one() {
+        let (mut first, mut second, mut both) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        for nanoseconds in 1..100 {
+            let one = if nanoseconds % 3 == 0 { &mut first } else { &mut second };
+            one.record(nanoseconds);
+            both.record(nanoseconds);
+        }
+        let mut merged = Histogram::default();
+        merged.merge(&first);
+        merged.merge(&second);
+        assert_eq!(merged, both);
     }
 
     #[test]

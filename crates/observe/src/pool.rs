@@ -54,6 +54,15 @@ pub struct FunctionBatch {
     pub run: Histogram,
 }
 
+impl FunctionBatch {
+    /// Adds what was counted of another function.
+    pub fn merge(&mut self, other: &FunctionBatch) {
+        self.failed += other.failed;
+        self.queue_wait.merge(&other.queue_wait);
+        self.run.merge(&other.run);
+    }
+}
+
 /// All that a pool counts.
 #[derive(Debug, Clone, Default)]
 pub struct PoolBatch {

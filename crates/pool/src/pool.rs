@@ -310,6 +310,17 @@ impl<J: Job> ThreadPool<J> {
         self.state().limits
     }
 
+    /// Takes the jobs out that have no worker, nor one on its way.
+    pub fn take_orphans(&self) -> Vec<J> {
+        let mut state = self.state();
+        if state.workers == 0 { state.queue.remove(|_| true) } else { Vec::new() }
+    }
+
+    /// Whether somebody waits for room.
+    pub fn is_room_awaited(&self) -> bool {
+        !self.state().room.is_empty()
+    }
+
     /// Takes the jobs that nobody needs out of the queue.
     pub fn withdraw_stale(&self) -> Leavings<J> {
         let mut state = self.state();

@@ -3,7 +3,7 @@
 use super::object::{Obj, Slot, Visit};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 use std::mem::ManuallyDrop;
 
 /// Arguments that a callback keeps without a tuple.
@@ -26,6 +26,15 @@ mod unwinding {
             count: usize,
             names: *mut PyObject,
         ) -> *mut PyObject;
+
+        pub fn PyObject_VectorcallMethod(
+            name: *mut PyObject,
+            arguments: *const *mut PyObject,
+            count: usize,
+            names: *mut PyObject,
+        ) -> *mut PyObject;
+
+        pub fn Py_DecRef(object: *mut PyObject);
     }
 }
 
@@ -69,13 +78,64 @@ pub fn call<'py, const N: usize>(
     }
     // SAFETY: the arguments are alive, and the place before them may be overwritten.
     unsafe {
-        let result = ffi::PyObject_Vectorcall(
-            callable.as_ptr(),
-            stack.as_ptr().add(1),
-            N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
-            std::ptr::null_mut(),
-        );
+        let result = hang_when_ended(|| {
+            unwinding::PyObject_Vectorcall(
+                callable.as_ptr(),
+                stack.as_ptr().add(1),
+                N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                std::ptr::null_mut(),
+            )
+        });
         Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// Calls the method `name` of `object` with `N` arguments.
+///
+/// # Errors
+///
+/// What the call raises.
+#[inline]
+pub fn call_method<'py, const N: usize>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    arguments: [&Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut stack = [std::ptr::null_mut(); 8];
+    const { assert!(N < 7) };
+    stack[1] = object.as_ptr();
+    for (place, argument) in stack[2..].iter_mut().zip(arguments) {
+        *place = argument.as_ptr();
+    }
+    // SAFETY: the arguments are alive, and the place before them may be overwritten.
+    unsafe {
+        let result = hang_when_ended(|| {
+            unwinding::PyObject_VectorcallMethod(
+                name.as_ptr(),
+                stack.as_ptr().add(1),
+                (N + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                std::ptr::null_mut(),
+            )
+        });
+        Bound::from_owned_ptr_or_err(object.py(), result)
+    }
+}
+
+/// Drops a reference that may be the last.
+///
+/// # Safety
+///
+/// The reference is owned, and the thread is attached.
+#[inline]
+pub(super) unsafe fn drop_reference(object: *mut ffi::PyObject) {
+    // SAFETY: as the caller says.
+    unsafe {
+        if ffi::Py_REFCNT(object) == 1 {
+            // The destructor may be one of Python's.
+            hang_when_ended(|| unwinding::Py_DecRef(object));
+            return;
+        }
+        ffi::Py_DECREF(object);
     }
 }
 

@@ -1,22 +1,21 @@
 //! Which function a callable stands for, cheaply enough to ask for every job.
 
+use super::object::Obj;
 use crate::imports::imports;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// A number for the function that `callable` stands for, and the object whose life keeps the
-/// number unique. All closures and bound methods of one piece of code have the same one.
+/// A number for the function that `callable` stands for, and that function. All closures and bound
+/// methods of one piece of code have the same number.
 pub fn function_key<'py>(callable: &Bound<'py, PyAny>) -> (usize, Bound<'py, PyAny>) {
     let py = callable.py();
     let pointer = callable.as_ptr();
-    // SAFETY: the object is alive; each accessor is called on the type that it is for; the code
-    // object is borrowed from the function.
+    // SAFETY: the object is alive; each accessor is called on the type that it is for.
     unsafe {
         if ffi::PyFunction_Check(pointer) != 0 {
-            let code = ffi::PyFunction_GetCode(pointer);
-            return (code as usize, Bound::from_borrowed_ptr(py, code));
+            return (ffi::PyFunction_GetCode(pointer) as usize, callable.clone());
         }
         if ffi::PyCFunction_Check(pointer) != 0
             && let Some(function) = ffi::PyCFunction_GetFunction(pointer)
@@ -66,13 +65,16 @@ fn first_of_run<'py>(
     arguments.get_item(0).ok()
 }
 
-/// The qualified name of what [`function_key`] has returned, with its module where it knows it.
-pub fn function_name(keeper: &Bound<'_, PyAny>) -> String {
-    let named = |name: &str| keeper.getattr(name).ok()?.extract::<String>().ok();
-    let name = named("co_qualname").or_else(|| named("__qualname__"));
-    let name = name.unwrap_or_else(|| keeper.get_type().to_string());
-    match named("__module__") {
+/// The qualified name of a function that [`function_key`] has returned, with its module, and what
+/// keeps its number its own.
+pub fn function_name(function: &Bound<'_, PyAny>) -> (String, Option<Obj>) {
+    let named = |name: &str| function.getattr_opt(name).ok()??.extract::<String>().ok();
+    let name = named("__qualname__").unwrap_or_else(|| function.get_type().to_string());
+    let name = match named("__module__") {
         Some(module) if module != "builtins" => format!("{module}.{name}"),
         _ => name,
-    }
+    };
+    // The function itself would keep its closure and, if it is bound, its object.
+    let code = function.getattr_opt(intern!(function.py(), "__code__")).ok().flatten();
+    (name, code.map(Obj::from))
 }

@@ -474,6 +474,11 @@ impl<B: Native> Instance<B> {
         self.0
     }
 
+    /// A number that no other living object has.
+    pub fn identity(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
     /// Whether both are the same object.
     pub fn is(&self, other: &Self) -> bool {
         self.0.as_ptr() == other.0.as_ptr()

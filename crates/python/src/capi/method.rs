@@ -337,11 +337,12 @@ thread_local! {
 fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
     const COROUTINE: u32 = 0x80;
     let py = callable.py();
-    let (code, keeper) = super::function_key(callable);
+    let (code, function) = super::function_key(callable);
     if PLAIN.get() == code {
         return false;
     }
-    let flags = keeper.getattr_opt(intern!(py, "co_flags")).ok().flatten();
+    let of_function = function.getattr_opt(intern!(py, "__code__")).ok().flatten();
+    let flags = of_function.and_then(|code| code.getattr_opt(intern!(py, "co_flags")).ok()?);
     let flags = flags.and_then(|flags| flags.extract::<u32>().ok()).unwrap_or(0);
     if flags & COROUTINE != 0 {
         return true;

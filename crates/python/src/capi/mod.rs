@@ -21,7 +21,7 @@ mod thread;
 
 pub use buffer::{ReadView, WriteView};
 pub use bytes::{BytesWriter, as_bytes};
-pub use call::{Callback, call};
+pub use call::{Callback, call, call_method};
 pub use call_key::{function_key, function_name};
 pub use class::{
     Attribute, BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, attribute, getter,

@@ -87,7 +87,7 @@ impl Drop for Obj {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: whoever drops is attached (see the type's text), and the reference is owned.
-        unsafe { ffi::Py_DECREF(self.as_ptr()) }
+        unsafe { super::call::drop_reference(self.as_ptr()) }
     }
 }
 

@@ -14,7 +14,7 @@ pub use socket_operation::SocketOperation;
 
 use crate::capi::{self, Instance, MethodDef, Visit};
 use crate::errors::os_error;
-use crate::pool::{CallFromThread, Hop, Shared, Spin, ThreadPool};
+use crate::pool::{CallFromThread, Future, Hop, Shared, Spin, ThreadPool};
 use crate::transport::{Listener, StreamTransport};
 use nalsil_driver::sys::{Selector, Wake, time};
 use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
@@ -22,6 +22,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
+use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -163,6 +164,8 @@ pub struct EventLoop {
     /// What wakes the loop.
     waker: Waker,
     spin: Spin,
+    /// Calls of other threads whose tasks run, by the address of their futures.
+    calls: OwnerCell<HashMap<usize, Instance<Future>>>,
     /// Jobs in threads whose outcome this loop awaits.
     pub hops_under_way: Arc<AtomicUsize>,
     /// The pool behind run_in_executor(None, ...), if it is one of ours.
@@ -210,6 +213,19 @@ impl EventLoop {
             late.into_iter().for_each(|item| item.refuse(py));
         }
         self.waker.clone()
+    }
+
+    /// Remembers a call of another thread, which must be told if the loop is closed first.
+    pub fn keep_call(&self, py: Python<'_>, future: &Instance<Future>) {
+        let key = future.identity();
+        let old = self.calls.with(py, |calls| calls.insert(key, future.clone_ref(py)));
+        drop(old);
+    }
+
+    /// Forgets a call that has ended.
+    pub fn forget_call(&self, py: Python<'_>, future: &Instance<Future>) {
+        let gone = self.calls.with(py, |calls| calls.remove(&future.identity()));
+        drop(gone);
     }
 
     /// The pool behind `run_in_executor(None, ...)`, if it is one of ours.
@@ -296,6 +312,8 @@ impl EventLoop {
             (state.core.drain(), state.sources.drain())
         });
         items.into_iter().for_each(|item| item.refuse(py));
+        let calls = self.calls.with(py, std::mem::take);
+        calls.values().for_each(|future| crate::pool::refuse(py, future));
         for source in sources {
             if let Source::Descriptor(descriptor) = source {
                 descriptor.release();
@@ -323,6 +341,7 @@ impl EventLoop {
             waker: Waker::from(Arc::new(LoopWaker(inbox.clone()))),
             inbox,
             spin: Spin::default(),
+            calls: OwnerCell::new(HashMap::new()),
             hops_under_way: Arc::new(AtomicUsize::new(0)),
             default_pool: OwnerCell::new(None),
             selector,

@@ -78,6 +78,7 @@ impl EventLoop {
         });
         drop(discarded);
         if wait == Wait::Skip {
+            wakes::flush(py);
             return Ok(());
         }
         let mut events = self.state(py, |state| state.core.take_events());
@@ -98,6 +99,7 @@ impl EventLoop {
             wakes::clear(py);
             found
         } else {
+            wakes::flush(py);
             self.selector.wait_for(&mut events, Wait::Poll)
         };
         self.state(py, |state| {

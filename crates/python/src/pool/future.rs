@@ -10,7 +10,7 @@ use super::wait::{self, ThreadParker, Waited};
 use super::worker;
 use crate::capi::{
     Attribute, BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
-    Visit, attribute, getter, method, run_in,
+    Visit, attribute, call_method, getter, method, run_in,
 };
 use crate::event_loop::OwnerCell;
 use crate::imports::imports;
@@ -146,6 +146,8 @@ struct Aftermath {
     callbacks: Vec<Obj>,
     canceller: Option<Obj>,
     task: Option<Task>,
+    /// What the future had before.
+    outcome: Option<Outcome>,
 }
 
 impl State {
@@ -166,10 +168,10 @@ impl State {
 
     fn end(&mut self, stage: Stage, outcome: Option<Outcome>) -> Aftermath {
         self.stage = stage;
-        self.outcome = outcome;
         let mut aftermath = Aftermath {
             parked: self.parked.take(),
             task: self.task.take(),
+            outcome: std::mem::replace(&mut self.outcome, outcome),
             ..Aftermath::default()
         };
         if let Some(rare) = &mut self.rare {
@@ -225,14 +227,18 @@ impl Future {
             Ok(changed) => return Ok(changed),
             Err(condition) => condition.into_bound(py),
         };
-        condition.call_method0(intern!(py, "acquire"))?;
+        call_method(&condition, intern!(py, "acquire"), [])?;
         let changed = self.state.with(py, change);
         let told = match tell {
             Some(tell) if changed.is_some() => self.tell(this, &condition, tell),
             _ => Ok(()),
         };
-        condition.call_method0(intern!(py, "release"))?;
-        told.map(|()| changed)
+        call_method(&condition, intern!(py, "release"), [])?;
+        if let Err(error) = told {
+            // A waiter of the standard library has failed; those behind it are still to be woken.
+            error.write_unraisable(py, Some(this));
+        }
+        Ok(changed)
     }
 
     fn tell(
@@ -250,7 +256,7 @@ impl Future {
                 waiter?.call_method1(tell, (this,))?;
             }
         }
-        condition.call_method0(intern!(py, "notify_all")).map(drop)
+        call_method(condition, intern!(py, "notify_all"), []).map(drop)
     }
 
     /// Wakes and calls back whoever waited.
@@ -262,7 +268,7 @@ impl Future {
                 Delivery::WhenParked => wait::put_off(waker),
             }
         }
-        drop(after.task);
+        drop((after.task, after.outcome));
         if !after.callbacks.is_empty() {
             // A callback takes as long as it likes.
             wait::flush(py);
@@ -319,6 +325,20 @@ impl Future {
             self.follow_up(this, after, delivery);
         }
         Ok(finished)
+    }
+
+    /// Fails in the child of a fork, without a word to anybody: whoever waits is in the parent, and
+    /// so are the holders of the locks.
+    pub fn fail_in_child(&self, py: Python<'_>, error: Obj) {
+        let gone = self.state.with(py, |state| {
+            if state.stage.is_done() {
+                return (Some(Err(error)), None, None);
+            }
+            state.stage = Stage::Finished;
+            let before = state.outcome.replace(Err(error));
+            (before, state.task.take(), state.rare.take())
+        });
+        drop(gone);
     }
 
     /// Whether the job is not needed any more. Touches no Python.
@@ -397,14 +417,15 @@ impl Future {
         }
         let pool = self.state.with(py, |state| state.pool.clone());
         let own = pool.as_ref().and_then(worker::current_in);
-        if let Some(own) = &own
+        // Who has an end to its wait cannot run the job, which may take longer.
+        if let Some(own) = own.as_ref().filter(|_| timeout.is_none())
             && own.help(py, this)?
         {
             return Ok(true);
         }
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let blocked = match &own {
-            Some(own) => Some(own.begin_waiting_for(py, this)?),
+            Some(own) => Some(own.begin_waiting_for(py, this, timeout.is_some())?),
             None => None,
         };
         let done = self.park_until_done(py, end, || false);
@@ -465,8 +486,8 @@ impl Future {
         let condition = self.state.with(py, |state| state.condition().map(|c| c.clone_ref(py)));
         if let Some(condition) = condition {
             let condition = condition.bind(py);
-            condition.call_method0(intern!(py, "acquire"))?;
-            condition.call_method0(intern!(py, "release"))?;
+            call_method(&condition, intern!(py, "acquire"), [])?;
+            call_method(&condition, intern!(py, "release"), [])?;
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use super::future::{Delivery, Outcome, Task};
 use super::wait;
 use super::worker::{self, current_job, not_in_a_job};
 use super::{Room, Shared, ThreadPool, Work, now};
-use crate::capi::{Call, Callback, Method, MethodDef, Obj, copy_context, method};
+use crate::capi::{
+    Call, Callback, Method, MethodDef, Obj, Visit, call_method, copy_context, method,
+};
 use crate::errors;
 use crate::event_loop::{EventLoop, OwnerCell, Ready};
 use crate::imports::imports;
@@ -12,6 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use pyo3::{PyTraverseError, PyVisit};
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,7 +84,7 @@ impl Hop {
         py: Python<'_>,
         question: &Bound<'_, pyo3::types::PyString>,
     ) -> PyResult<bool> {
-        self.future.bind(py).call_method0(question)?.is_truthy()
+        call_method(&self.future.bind(py), question, [])?.is_truthy()
     }
 
     /// Begins to run, unless that is not wanted any more.
@@ -159,18 +162,18 @@ impl Hop {
         let done = self.future_is(py, intern!(py, "done"))?;
         match outcome {
             Ok(result) if !done => {
-                future.call_method1(intern!(py, "set_result"), (result.bind(py),))?;
+                call_method(&future, intern!(py, "set_result"), [&result.bind(py)])?;
             }
             Err(error) if !done => {
                 let error = self.for_a_future(py, error)?;
-                future.call_method1(intern!(py, "set_exception"), (error,))?;
+                call_method(&future, intern!(py, "set_exception"), [&error])?;
             }
             Ok(_) => {}
             Err(error) => self.report(py, error)?,
         }
         if let Some(watcher) = watcher {
             let watcher = watcher.bind(py);
-            if !watcher.call_method0(intern!(py, "done"))?.is_truthy()? {
+            if !call_method(&watcher, intern!(py, "done"), [])?.is_truthy()? {
                 watcher.call_method1(intern!(py, "set_result"), (py.None(),))?;
             }
         }
@@ -261,6 +264,10 @@ impl Hop {
             return Ok(());
         }
         self.pool.pool.count(|counts| counts.cancelled += 1);
+        let event_loop = self.event_loop(py);
+        if event_loop.cast::<EventLoop>()?.get().is_closed_now() {
+            return Ok(());
+        }
         let cancel = self.future.bind(py).getattr(intern!(py, "cancel"))?;
         self.event_loop
             .bind(py)
@@ -316,7 +323,9 @@ impl EventLoop {
         });
         let given = pool.give(py, Work::Hop(Arc::clone(&hop)), 0, Room::Unlimited);
         if let Err(error) = given {
-            if hop.withdraw(py) {
+            let withdrawn = hop.withdraw(py);
+            pool.fail_orphans(py, &error);
+            if withdrawn {
                 return Err(error);
             }
         }
@@ -436,6 +445,16 @@ pub struct HopHandle(Arc<Hop>);
 
 #[pymethods]
 impl HopHandle {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut visit = Visit::pyo3(visit);
+        // As long as others hold the job, what it holds is reachable.
+        if Arc::strong_count(&self.0) == 1 {
+            visit.object(&self.0.event_loop);
+            visit.object(&self.0.future);
+        }
+        visit.outcome()
+    }
+
     /// Drop the job if it has not begun, and return True; ask it to stop if it has.
     fn cancel(&self, py: Python<'_>) -> bool {
         let hop = &self.0;

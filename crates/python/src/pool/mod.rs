@@ -14,24 +14,25 @@ mod worker;
 
 pub use future::Future;
 pub use hop::{Hop, RUN_IN_EXECUTOR, check_cancelled};
-pub use portal::{CallFromThread, PORTAL, run_from_thread, run_sync_from_thread};
+pub use portal::{CallFromThread, PORTAL, refuse, run_from_thread, run_sync_from_thread};
 pub use report::PoolView;
 pub use wait::{Spin, clear, fire, flush, has_put_off, may_spin};
 pub use worker::WorkerThread;
 
 use crate::capi::{
-    Call, Callback, Instance, Method, MethodDef, Obj, check_job, copy_context, method,
+    Call, Callback, Instance, Method, MethodDef, Obj, call_method, check_job, copy_context,
+    function_name, method,
 };
 use crate::errors;
 use crate::event_loop::OwnerCell;
 use crate::imports::imports;
 use future::Task;
 use nalsil_pool::{Job, Limits, Refused, Step, ThreadPool as Pool};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -78,6 +79,16 @@ impl Job for Work {
     }
 }
 
+/// A function that was run.
+struct Named {
+    name: String,
+    /// Keeps the key from being that of another function later.
+    _keeper: Option<Obj>,
+}
+
+/// Functions whose names are kept.
+const MOST_NAMES: usize = 512;
+
 /// What the workers of a pool share, and outlives the executor as long as they run.
 pub struct Shared {
     pool: Pool<Work>,
@@ -87,7 +98,7 @@ pub struct Shared {
     copies_context: bool,
     max_queue: Option<usize>,
     /// The functions that were run, by the key under which they are counted.
-    functions: OwnerCell<HashMap<usize, Obj>>,
+    functions: OwnerCell<HashMap<usize, Named>>,
     slots: OwnerCell<Vec<Arc<Slot>>>,
     waits: OwnerCell<HashMap<u64, Arc<WaitEntry>>>,
     /// Why the pool can be used no more.
@@ -95,6 +106,9 @@ pub struct Shared {
     /// Cancelled jobs that are still in the queue.
     cancelled: AtomicUsize,
 }
+
+/// Jobs that a worker runs one inside the other while it waits for room.
+const MOST_NESTED: usize = 16;
 
 /// Blocked waits of workers, in the whole process: while there are none, nobody asks for whom a job
 /// is needed.
@@ -126,19 +140,34 @@ impl Shared {
     /// A pool of the same kind, without threads or jobs.
     fn successor(&self, py: Python<'_>) -> Arc<Self> {
         let workers = self.workers.clone_ref(py);
-        Shared::new(self.pool.limits(), workers, self.idle_timeout, self.copies_context)
+        let new = Shared::new(self.pool.limits(), workers, self.idle_timeout, self.copies_context);
+        let broken = self.broken.with(py, |broken| broken.clone());
+        new.broken.with(py, |place| *place = broken);
+        new
     }
 
     /// Fails, in the child of a fork, what the parent's threads will do for the parent alone.
     fn forked(self: &Arc<Self>, py: Python<'_>, reason: &str) {
-        self.break_down(py, reason);
+        self.broken.with(py, |broken| broken.get_or_insert_with(|| reason.to_owned()).len());
+        self.pool.close();
+        for work in self.pool.drain() {
+            self.fail_in_child(py, &work);
+        }
         let slots = self.slots.with(py, std::mem::take);
         for slot in slots {
             if let Some(work) = slot.take_running(py) {
-                self.fail(py, &work);
+                self.fail_in_child(py, &work);
             }
         }
         // The stacks of the threads that are not here still refer to this, so it is never freed.
+    }
+
+    /// Callbacks are the parent's business, and locks may be held by threads that are not here.
+    fn fail_in_child(&self, py: Python<'_>, work: &Work) {
+        if let Work::Future(future) = work {
+            let error = Obj::from(self.closed_error(py).into_value(py).into_bound(py));
+            future.fail_in_child(py, error);
+        }
     }
 
     /// Does what the pool has asked for.
@@ -155,22 +184,50 @@ impl Shared {
                 Ok(())
             }
             Step::Start => self.start_worker(py),
-            Step::Deadlock(id) => {
-                let entry = self.waits.with(py, |waits| waits.get(&id).cloned());
-                if let Some(entry) = entry {
-                    entry.give_up();
-                }
+            Step::Deadlock(_) => {
+                self.break_deadlock(py);
                 Ok(())
             }
         }
     }
 
+    /// Gives up a blocked wait, if no blocked wait can end without a job that nobody is left to run.
+    fn break_deadlock(&self, py: Python<'_>) {
+        let mut needed = HashSet::new();
+        self.pool.for_each(|work| {
+            if !work.is_stale() {
+                needed.extend(work.needed_by());
+            }
+        });
+        let waits: Vec<_> = self.waits.with(py, |waits| {
+            let for_calls = waits.iter().filter(|(_, entry)| !entry.for_job);
+            for_calls.map(|(id, entry)| (*id, Arc::clone(entry))).collect()
+        });
+        // A wait without a queued job may end by itself, and its worker then runs the others. One
+        // for a job of the pool ends when the worker that runs it goes on.
+        if waits.iter().all(|(id, _)| needed.contains(id))
+            && let Some((_, newest)) = waits.iter().max_by_key(|(id, _)| *id)
+        {
+            newest.give_up();
+        }
+    }
+
     fn start_worker(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let worker = Py::new(py, WorkerThread::new(Arc::clone(self)))?;
-        let started = self.workers.bind(py).call_method1(intern!(py, "start"), (&worker,));
+        let worker = Bound::new(py, WorkerThread::new(Arc::clone(self)))?;
+        let start = intern!(py, "start");
+        let started = call_method(&self.workers.bind(py), start, [worker.as_any()]);
         let Err(error) = started else { return Ok(()) };
-        // The thread may have begun although its start was reported as failed.
-        if worker.get().never_begins() && self.pool.start_failed() { Err(error) } else { Ok(()) }
+        // The thread may have begun although its start was interrupted, and others may be there:
+        // then the job is in good hands. A wish to end the program is not to be lost for that.
+        let alone = worker.get().never_begins() && self.pool.start_failed();
+        if alone || is_wish_to_end(py, &error) { Err(error) } else { Ok(()) }
+    }
+
+    /// Fails the jobs that wait for a worker which could not be started.
+    fn fail_orphans(self: &Arc<Self>, py: Python<'_>, error: &PyErr) {
+        for work in self.pool.take_orphans() {
+            self.fail_with(py, &work, error.clone_ref(py));
+        }
     }
 
     /// The context in which a job runs.
@@ -183,23 +240,36 @@ impl Shared {
     fn note_cancelled(&self, py: Python<'_>) {
         self.pool.count(|counts| counts.cancelled += 1);
         let cancelled = self.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.max_queue.is_some() || cancelled > 64 && cancelled * 2 > self.pool.queued() {
-            self.cancelled.store(0, Ordering::Relaxed);
-            self.pool.withdraw_stale().clear();
+        if self.pool.is_room_awaited() || cancelled > 64 && cancelled * 2 > self.pool.queued() {
+            self.sweep();
         }
         wait::flush(py);
+    }
+
+    /// Takes cancelled jobs out of the queue. `false`: there are none.
+    fn sweep(&self) -> bool {
+        let some = self.cancelled.swap(0, Ordering::Relaxed) > 0;
+        if some {
+            self.pool.withdraw_stale().clear();
+        }
+        some
     }
 
     fn note_wake(&self, nanoseconds: u64) {
         self.pool.count(|counts| counts.wake.record(nanoseconds));
     }
 
-    fn name_function(&self, py: Python<'_>, key: usize, keeper: &Bound<'_, PyAny>) {
-        self.functions.with(py, |functions| {
-            if functions.len() < 512 {
-                functions.entry(key).or_insert_with(|| Obj::from(keeper));
-            }
-        });
+    fn name_function(&self, py: Python<'_>, key: usize, function: &Bound<'_, PyAny>) {
+        let known = self
+            .functions
+            .with(py, |functions| functions.contains_key(&key) || functions.len() >= MOST_NAMES);
+        if known {
+            return;
+        }
+        let (name, keeper) = function_name(function);
+        let named = Named { name, _keeper: keeper };
+        let old = self.functions.with(py, |functions| functions.insert(key, named));
+        drop(old);
     }
 
     /// Queues `work`, waiting for room if `block` says so.
@@ -208,7 +278,7 @@ impl Shared {
         py: Python<'_>,
         work: Work,
         priority: i32,
-        room: Room,
+        mut room: Room,
     ) -> PyResult<()> {
         let mut work = work;
         loop {
@@ -220,7 +290,9 @@ impl Shared {
                 }
                 Err(Refused::Full(refused)) => {
                     work = refused;
-                    self.wait_for_room(py, room)?;
+                    if !self.sweep() {
+                        room = self.wait_for_room(py, room)?;
+                    }
                 }
             }
         }
@@ -236,7 +308,8 @@ impl Shared {
         }
     }
 
-    fn wait_for_room(self: &Arc<Self>, py: Python<'_>, room: Room) -> PyResult<()> {
+    /// Waits for room. Returns on which terms to try again.
+    fn wait_for_room(self: &Arc<Self>, py: Python<'_>, room: Room) -> PyResult<Room> {
         let full = |reason| errors::of_class(py, |imports| &imports.queue_full, reason);
         let most = self.max_queue.unwrap_or(usize::MAX);
         let Room::Wait(end) = room else {
@@ -245,15 +318,18 @@ impl Shared {
                  make the pool with a larger `max_queue`"
             )));
         };
-        if let Some(own) = worker::current_in(self)
-            && own.run_another(py)?
-        {
-            return Ok(());
+        if let Some(own) = worker::current_in(self) {
+            // Who waits in its own pool may wait for itself, so it works instead; but only so deep
+            // in one stack.
+            if own.depth(py) >= MOST_NESTED || !own.run_another(py)? {
+                return Ok(Room::Unlimited);
+            }
+            return Ok(room);
         }
         let parker = ThreadParker::of_this_thread()?;
         let waker = parker.prepare();
         if !self.pool.wait_for_room(&waker) {
-            return Ok(());
+            return Ok(room);
         }
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         let waited = parker.park(py, left);
@@ -270,7 +346,7 @@ impl Shared {
                  make the pool with a larger `max_queue`"
             )));
         }
-        Ok(())
+        Ok(room)
     }
 
     /// Ends the pool when its queue is empty.
@@ -290,7 +366,7 @@ impl Shared {
         for work in self.pool.drain() {
             let outcome = match &work {
                 Work::Future(future) => {
-                    future.bind(py).call_method0(intern!(py, "cancel")).map(drop)
+                    call_method(&future.bind(py), intern!(py, "cancel"), []).map(drop)
                 }
                 Work::Hop(hop) => hop.cancel(py),
             };
@@ -313,7 +389,11 @@ impl Shared {
     }
 
     fn fail(&self, py: Python<'_>, work: &Work) {
-        let error = Obj::from(self.closed_error(py).into_value(py).into_bound(py));
+        self.fail_with(py, work, self.closed_error(py));
+    }
+
+    fn fail_with(&self, py: Python<'_>, work: &Work, error: PyErr) {
+        let error = Obj::from(error.into_value(py).into_bound(py));
         let outcome = match work {
             Work::Future(future) => {
                 let bound = future.bind(py);
@@ -328,6 +408,11 @@ impl Shared {
             error.write_unraisable(py, None);
         }
     }
+}
+
+/// Whether `error` is no failure but a wish: KeyboardInterrupt, SystemExit and their like.
+fn is_wish_to_end(py: Python<'_>, error: &PyErr) -> bool {
+    !error.is_instance_of::<PyException>(py)
 }
 
 /// What becomes of a job for which there is no room.
@@ -380,8 +465,10 @@ impl ThreadPool {
         let given = shared.give(py, Work::Future(future.clone_ref(py)), priority, room);
         if let Err(error) = given {
             // The job must not run after all; if it has begun, it was taken.
-            if future.claim(&future.bind(py))?.is_some() {
-                shared.pool.withdraw_stale().clear();
+            let withdrawn = future.claim(&future.bind(py))?.is_some();
+            shared.pool.withdraw_stale().clear();
+            shared.fail_orphans(py, &error);
+            if withdrawn || is_wish_to_end(py, &error) {
                 return Err(error);
             }
         }

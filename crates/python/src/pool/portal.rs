@@ -6,7 +6,8 @@ use super::now;
 use super::wait::{self, ThreadParker};
 use super::worker::{self, deadlock};
 use crate::capi::{
-    Call, Callback, Instance, Method, MethodDef, Obj, check_job, copy_context, method, run_in,
+    Call, Callback, Instance, Method, MethodDef, Obj, call_method, check_job, copy_context, method,
+    run_in,
 };
 use crate::errors;
 use crate::event_loop::{EventLoop, Ready};
@@ -99,7 +100,7 @@ impl CallFromThread {
             return Ok(Some(value));
         }
         let task = event_loop.get().task_in(event_loop, context, value)?;
-        if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+        if call_method(&task, intern!(py, "done"), [])?.is_truthy()? {
             follow(py, &self.future, &task)?;
             return Ok(None);
         }
@@ -107,8 +108,9 @@ impl CallFromThread {
             Canceller { event_loop: event_loop.clone().unbind(), task: task.clone().unbind() };
         let canceller = Obj::from(Bound::new(py, canceller)?);
         if !self.future.set_canceller(py, canceller) {
-            task.call_method0(intern!(py, "cancel"))?;
+            call_method(&task, intern!(py, "cancel"), [])?;
         }
+        event_loop.get().keep_call(py, &self.future);
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "context"), context)?;
         let follow = self.future.bind(py).getattr(intern!(py, "_follow"))?;
@@ -118,12 +120,17 @@ impl CallFromThread {
 
     /// The loop will never make the call.
     pub fn refuse(self, py: Python<'_>) {
-        let error = PyRuntimeError::new_err("Event loop is closed");
-        let bound = self.future.bind(py).to_owned();
-        let failed = outcome_of(py, Err(error));
-        if let Err(error) = self.future.finish(&bound, failed, Delivery::Now, now()) {
-            error.write_unraisable(py, None);
-        }
+        refuse(py, &self.future);
+    }
+}
+
+/// Ends the wait for a call that a closed loop will not end.
+pub fn refuse(py: Python<'_>, future: &Instance<Future>) {
+    let error = PyRuntimeError::new_err("Event loop is closed");
+    let bound = future.bind(py).to_owned();
+    let failed = outcome_of(py, Err(error));
+    if let Err(error) = future.finish(&bound, failed, Delivery::Now, now()) {
+        error.write_unraisable(py, None);
     }
 }
 
@@ -134,12 +141,16 @@ impl CallFromThread {
 /// What the task raises when it is asked.
 pub fn follow(py: Python<'_>, future: &Instance<Future>, task: &Bound<'_, PyAny>) -> PyResult<()> {
     let bound = future.bind(py).to_owned();
-    if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+    let event_loop = call_method(task, intern!(py, "get_loop"), [])?;
+    if let Ok(event_loop) = event_loop.cast::<EventLoop>() {
+        event_loop.get().forget_call(py, future);
+    }
+    if call_method(task, intern!(py, "cancelled"), [])?.is_truthy()? {
         return future.follow_cancellation(&bound, Delivery::WhenParked);
     }
-    let error = task.call_method0(intern!(py, "exception"))?;
+    let error = call_method(task, intern!(py, "exception"), [])?;
     let outcome = if error.is_none() {
-        Ok(Obj::from(task.call_method0(intern!(py, "result"))?))
+        Ok(Obj::from(call_method(task, intern!(py, "result"), [])?))
     } else {
         Err(Obj::from(error))
     };
@@ -171,7 +182,7 @@ impl Canceller {
 ///
 /// What the variable raises.
 pub fn needed_by(py: Python<'_>) -> PyResult<u64> {
-    imports(py)?.waits_for.bind(py).call_method0(intern!(py, "get"))?.extract()
+    call_method(&imports(py)?.waits_for.bind(py), intern!(py, "get"), [])?.extract()
 }
 
 fn check_target(event_loop: &Bound<'_, EventLoop>, function: &str) -> PyResult<()> {
@@ -208,15 +219,19 @@ fn call_and_wait(
 ) -> PyResult<Obj> {
     let py = event_loop.py();
     let context = copy_context(py)?;
+    let variable = imports(py)?.waits_for.bind(py).to_owned();
     let blocked = match worker::current() {
         Some(own) => Some(own.begin_blocking(py)?),
         None => None,
     };
     if let Some(blocked) = &blocked {
-        let variable = imports(py)?.waits_for.bind(py).to_owned();
-        run_in(py, &context.bind(py).to_owned(), || {
+        let set = run_in(py, &context.bind(py).to_owned(), || {
             variable.call_method1(intern!(py, "set"), (blocked.id,)).map(drop)
-        })?;
+        });
+        // Only memory can be missing, and then the wait is as good without its name.
+        if let Err(error) = set {
+            error.write_unraisable(py, None);
+        }
     }
     let sent = send(event_loop, kind, callback, context);
     let waited = sent.and_then(|(future, waker)| {
@@ -231,7 +246,7 @@ fn call_and_wait(
             Ok(true) => future.outcome(py),
             other => {
                 // Nobody waits any more: for a signal, or because it is hopeless.
-                future.bind(py).call_method0(intern!(py, "cancel"))?;
+                call_method(&future.bind(py), intern!(py, "cancel"), [])?;
                 match (other, worker::current()) {
                     (Err(error), _) => Err(error),
                     (Ok(_), Some(own)) => Err(deadlock(

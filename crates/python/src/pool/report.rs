@@ -3,9 +3,10 @@
 use super::worker::Running;
 use super::{Shared, ThreadPool, Work, now};
 use crate::capi::function_name;
-use nalsil_observe::Histogram;
+use nalsil_observe::{FunctionBatch, Histogram};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -51,10 +52,15 @@ pub fn statistics<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py, 
     ] {
         told.set_item(name, histogram(py, times)?)?;
     }
-    let functions = PyDict::new(py);
+    // Functions of one name are told as one.
+    let mut by_name: BTreeMap<String, FunctionBatch> = BTreeMap::new();
     for (key, function) in &counts.functions {
-        let keeper = shared.functions.with(py, |known| known.get(key).map(|k| k.clone_ref(py)));
-        let name = keeper.map_or_else(|| "(others)".to_owned(), |k| function_name(&k.bind(py)));
+        let name = shared.functions.with(py, |known| known.get(key).map(|k| k.name.clone()));
+        let name = name.unwrap_or_else(|| "(others)".to_owned());
+        by_name.entry(name).or_default().merge(function);
+    }
+    let functions = PyDict::new(py);
+    for (name, function) in by_name {
         let one = PyDict::new(py);
         one.set_item("count", function.run.count())?;
         one.set_item("failed", function.failed)?;
@@ -93,14 +99,14 @@ pub fn running(py: Python<'_>, shared: &Shared) -> PyResult<Vec<Job>> {
             Some((callable.clone_ref(py), *since, hop))
         });
         let Some((callable, since, hop)) = first else { continue };
-        let (_, keeper) = crate::capi::function_key(&callable.bind(py));
+        let (_, function) = crate::capi::function_key(&callable.bind(py));
         let abandoned = match hop {
             Some(hop) => hop.is_abandoned(py)?,
             None => false,
         };
         let seconds = now().saturating_sub(since) as f64 * 1e-9;
         let thread = slot.thread.load(Ordering::Relaxed);
-        jobs.push((thread, function_name(&keeper), seconds, abandoned));
+        jobs.push((thread, function_name(&function).0, seconds, abandoned));
     }
     Ok(jobs)
 }
@@ -131,8 +137,11 @@ impl PoolView {
         self.0.upgrade().map_or_else(|| Ok(Vec::new()), |shared| running(py, &shared))
     }
 
-    /// How many jobs wait.
-    fn queued(&self) -> usize {
-        self.0.upgrade().map_or(0, |shared| shared.pool.queued())
+    /// How many jobs wait or run.
+    fn unfinished(&self) -> u64 {
+        self.0.upgrade().map_or(0, |shared| {
+            let counts = shared.pool.counts();
+            counts.queued + counts.running
+        })
     }
 }

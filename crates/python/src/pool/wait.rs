@@ -142,8 +142,10 @@ pub fn clear(_py: Python<'_>) {
 /// Gives the wake-ups that were put off, now.
 #[inline]
 pub fn flush(py: Python<'_>) {
-    fire();
-    clear(py);
+    if ANY.get() {
+        PUT_OFF.with_borrow(|list| list.iter().for_each(Waker::wake_by_ref));
+        clear(py);
+    }
 }
 
 const NOT_WAITING: u8 = 0;

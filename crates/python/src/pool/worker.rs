@@ -59,6 +59,8 @@ impl Slot {
 /// A blocked wait of a worker, for those who find that it can never end.
 pub struct WaitEntry {
     hopeless: AtomicBool,
+    /// Whether the wait is for a job that another worker runs.
+    pub for_job: bool,
     waker: OwnerCell<Option<Waker>>,
 }
 
@@ -153,6 +155,11 @@ impl Current {
         Ok(true)
     }
 
+    /// How many jobs this worker runs one inside the other.
+    pub fn depth(&self, py: Python<'_>) -> usize {
+        self.slot.running(py, <[Running]>::len)
+    }
+
     /// Runs some queued job.
     pub fn run_another(&self, py: Python<'_>) -> PyResult<bool> {
         let mut leavings = Leavings::default();
@@ -163,13 +170,15 @@ impl Current {
         Ok(true)
     }
 
-    /// Begins a wait for `future`, which runs in another worker.
+    /// Begins a wait for `future`, which another worker runs or will run. One that `ends` by itself
+    /// may be part of a circle.
     pub fn begin_waiting_for(
         &self,
         py: Python<'_>,
         future: &Instance<Future>,
+        ends: bool,
     ) -> PyResult<Blocked> {
-        if self.waits_in_a_circle(py, future) {
+        if !ends && self.waits_in_a_circle(py, future) {
             return Err(deadlock(
                 py,
                 "the jobs of the pool wait for one another in a circle",
@@ -178,13 +187,18 @@ impl Current {
         }
         let old = self.slot.waits_for.with(py, |place| place.replace(future.clone_ref(py)));
         drop(old);
-        self.begin_blocking(py)
+        self.begin(py, true)
     }
 
     /// Begins a wait for something that may need another worker.
     pub fn begin_blocking(&self, py: Python<'_>) -> PyResult<Blocked> {
+        self.begin(py, false)
+    }
+
+    fn begin(&self, py: Python<'_>, for_job: bool) -> PyResult<Blocked> {
         let id = NEXT_WAIT.fetch_add(1, Ordering::Relaxed);
-        let entry = WaitEntry { hopeless: AtomicBool::new(false), waker: OwnerCell::new(None) };
+        let entry =
+            WaitEntry { hopeless: AtomicBool::new(false), for_job, waker: OwnerCell::new(None) };
         let entry = Arc::new(entry);
         self.shared.waits.with(py, |waits| waits.insert(id, Arc::clone(&entry)));
         BLOCKED_WAITS.fetch_add(1, Ordering::Relaxed);
@@ -279,12 +293,12 @@ impl Current {
         run: impl FnOnce() -> PyResult<Obj>,
     ) -> (PyResult<Obj>, u64) {
         let callable = callback.callable(py).unwrap_or_else(|| py.None().into_bound(py));
-        let (function, keeper) = function_key(&callable);
+        let (function, named) = function_key(&callable);
         // Most jobs of a program are of few functions.
         if self.slot.named.swap(function, Ordering::Relaxed) != function {
-            self.shared.name_function(py, function, &keeper);
+            self.shared.name_function(py, function, &named);
         }
-        drop(keeper);
+        drop(named);
         let since = now();
         let gil_wait = if woken == 0 { 0 } else { since.saturating_sub(woken) };
         let running = Running { work, callable: Obj::from(callable), since };
@@ -325,6 +339,7 @@ pub fn deadlock(py: Python<'_>, what: &str, shared: &Shared) -> PyErr {
 const CREATED: u8 = 0;
 const BEGUN: u8 = 1;
 const NEVER: u8 = 2;
+const ENTERED: u8 = 3;
 
 /// What a thread of a pool does.
 #[pyclass(frozen, module = "nalsil._nalsil")]
@@ -339,24 +354,30 @@ impl WorkerThread {
         WorkerThread { shared, begun: AtomicU8::new(CREATED) }
     }
 
-    /// Keeps the thread from beginning. `false`: it has begun.
-    pub fn never_begins(&self) -> bool {
-        self.begun.compare_exchange(CREATED, NEVER, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.begun.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    fn begin(&self) -> Option<Worker> {
-        self.begun
-            .compare_exchange(CREATED, BEGUN, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-            .then(|| self.shared.pool.enter())
+    fn enter(&self) -> Option<Worker> {
+        self.change(BEGUN, ENTERED).then(|| self.shared.pool.enter())
     }
 }
 
 #[pymethods]
 impl WorkerThread {
+    /// Begin. False if it was decided that the thread never does.
+    fn begins(&self) -> bool {
+        self.change(CREATED, BEGUN)
+    }
+
+    /// Keep the thread from beginning. False if it has begun.
+    pub fn never_begins(&self) -> bool {
+        self.change(CREATED, NEVER) || self.begun.load(Ordering::Acquire) == NEVER
+    }
+
     /// Run jobs until the pool says that it is enough.
     fn work(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(worker) = self.begin() else { return Ok(()) };
+        let Some(worker) = self.enter() else { return Ok(()) };
         let slot = Arc::new(Slot {
             thread: AtomicU64::new(thread_ident()),
             running: OwnerCell::new(Vec::new()),
@@ -377,7 +398,7 @@ impl WorkerThread {
 
     /// The thread ends without having worked: the initializer has failed.
     fn fail(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        let Some(worker) = self.begin() else { return Ok(()) };
+        let Some(worker) = self.enter() else { return Ok(()) };
         self.shared.break_down(py, reason);
         let step = self.shared.pool.abandon(worker);
         self.shared.take_step(py, step)
