@@ -7,6 +7,8 @@ take two, because they wait at the same time. The second one ends first.
 import threading
 import time
 
+import nalsil
+
 START = time.monotonic()
 
 
@@ -24,15 +26,11 @@ def task(name: str, delay: float) -> None:
 
 
 def main() -> None:
-    """Start two threads and wait until both have ended."""
-    threads = [
-        threading.Thread(target=task, args=("thread 1", 2), name="worker 1"),
-        threading.Thread(target=task, args=("thread 2", 1), name="worker 2"),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Give two jobs to a pool of two threads and wait until both are done."""
+    with nalsil.ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker") as pool:
+        jobs = [pool.submit(task, "thread 1", 2), pool.submit(task, "thread 2", 1)]
+    for job in jobs:
+        job.result()
 
 
 if __name__ == "__main__":

@@ -164,6 +164,8 @@ pub struct EventLoop {
     /// What wakes the loop.
     waker: Waker,
     spin: Spin,
+    /// Whether another thread's call was run since the last sleep.
+    called: AtomicBool,
     /// Calls of other threads whose tasks run, by the address of their futures.
     calls: OwnerCell<HashMap<usize, Instance<Future>>>,
     /// Jobs in threads whose outcome this loop awaits.
@@ -341,6 +343,7 @@ impl EventLoop {
             waker: Waker::from(Arc::new(LoopWaker(inbox.clone()))),
             inbox,
             spin: Spin::default(),
+            called: AtomicBool::new(false),
             calls: OwnerCell::new(HashMap::new()),
             hops_under_way: Arc::new(AtomicUsize::new(0)),
             default_pool: OwnerCell::new(None),

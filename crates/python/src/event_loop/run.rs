@@ -83,8 +83,12 @@ impl EventLoop {
         }
         let mut events = self.state(py, |state| state.core.take_events());
         let parks = matches!(wait, Wait::Park(_));
-        // A short job is known to be under way: it may be back before a sleep has begun.
-        let spins = parks && self.hops_under_way.load(Ordering::Relaxed) > 0 && wakes::may_spin();
+        // A short job is under way, or another thread has just been answered: what comes next may
+        // be here before a sleep has begun.
+        let spins = parks
+            && wakes::may_spin()
+            && (self.called.swap(false, Ordering::Relaxed)
+                || self.hops_under_way.load(Ordering::Relaxed) > 0);
         let slept =
             parks && if spins { self.inbox.prepare_spin() } else { self.inbox.prepare_park() };
         let found = if slept {
@@ -116,6 +120,7 @@ impl EventLoop {
             return Self::run_item_timed(slf, item);
         }
         if let Ready::Call(call) = item {
+            slf.get().called.store(true, Ordering::Relaxed);
             return call.run(slf);
         }
         let outcome = Self::run_item_now(slf, &item);
@@ -156,6 +161,7 @@ impl EventLoop {
             }),
         };
         if let Ready::Call(call) = item {
+            slf.get().called.store(true, Ordering::Relaxed);
             return call.run(slf);
         }
         let begun = monotonic();
