@@ -113,7 +113,7 @@ async def _run_elsewhere(
     executor = getattr(loop, "_default_executor", None)
     if not isinstance(executor, ThreadPoolExecutor):
         executor = _ForOtherLoops.get()
-    job = executor.submit(where.run, fn, *args)
+    job = executor.submit(where.run, _guarded, fn, args)
     future = asyncio.wrap_future(job, loop=loop)
     try:
         return await asyncio.shield(future)
@@ -132,6 +132,14 @@ async def _run_elsewhere(
     finally:
         if context is not None:
             _copy_back(context)
+
+
+def _guarded(fn: Callable[..., T], args: tuple[Any, ...]) -> T:
+    try:
+        return fn(*args)
+    except StopIteration as error:
+        # A future of asyncio's cannot hold it, and up to Python 3.12 nobody would be told.
+        raise RuntimeError("the job raised StopIteration") from error
 
 
 def _report_unless_cancelled(future: asyncio.Future[Any]) -> None:

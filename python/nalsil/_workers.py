@@ -65,7 +65,10 @@ class Workers:
         return [] if self.view is None else self.view.running()
 
     def only_abandoned(self) -> bool:
-        """Whether nobody waits for what still runs, and nothing else is to run."""
+        """Whether nobody waits for what still runs, and nothing else is to run.
+
+        For a pool that was shut down, whose workers end when they have no job.
+        """
         left = 0 if self.view is None else self.view.unfinished()
         return left == sum(abandoned for *_, abandoned in self.jobs())
 

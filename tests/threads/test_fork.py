@@ -199,6 +199,85 @@ assert pool.submit(fork, child).result() == 0
 """
         )
 
+    def test_forked_while_another_thread_holds_a_future(self, runs):
+        runs(
+            """
+pool, gate = ThreadPoolExecutor(1), threading.Event()
+begun, held = threading.Event(), threading.Event()
+pool.submit(lambda: (begun.set(), gate.wait()))
+begun.wait()
+queued = pool.submit(abs, -3)
+
+def hold():
+    with queued._condition:
+        held.set()
+        gate.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+
+def child():
+    assert isinstance(queued.exception(timeout=30), concurrent.futures.BrokenExecutor)
+    assert pool.submit(abs, -4).result(timeout=30) == 4
+
+assert fork(child) == 0
+gate.set()
+thread.join()
+assert queued.result() == 3
+"""
+        )
+
+    def test_calls_no_callbacks_in_the_child(self, runs):
+        runs(
+            """
+pool, gate, begun = ThreadPoolExecutor(1), threading.Event(), threading.Event()
+running = pool.submit(lambda: (begun.set(), gate.wait()))
+begun.wait()
+queued = pool.submit(abs, -3)
+called = []
+for future in (running, queued):
+    future.add_done_callback(called.append)
+
+def child():
+    assert all(future.exception(timeout=30) for future in (running, queued))
+    assert called == []
+
+assert fork(child) == 0
+gate.set()
+pool.shutdown()
+assert called == [running, queued]
+"""
+        )
+
+
+@pytest.mark.nalsil_pool("portals are nalsil's")
+def test_a_portal_of_the_parent_is_closed_in_the_child(runs):
+    runs(
+        """
+import nalsil
+
+portal = nalsil.Portal()
+portal.start()
+assert portal.call(int) == 0
+
+def child():
+    try:
+        portal.call(int)
+    except RuntimeError as error:
+        assert "closed; hint: " in str(error), error
+    else:
+        raise AssertionError("was taken")
+    portal.close()
+    with nalsil.Portal() as own:
+        assert own.call(int) == 0
+
+assert fork(child) == 0
+assert portal.call(int) == 0
+portal.close()
+"""
+    )
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the start method is Linux's")
 def test_child_processes_may_be_forked_by_multiprocessing(runs):

@@ -4,6 +4,7 @@ import concurrent.futures
 import copy
 import pickle
 import re
+import sys
 import threading
 import weakref
 from concurrent.futures import CancelledError, InvalidStateError
@@ -337,3 +338,32 @@ def test_an_exception_is_raised_as_often_as_it_is_asked_for(new_pool):
     for _ in range(3):
         with pytest.raises(ValueError, match="invalid literal"):
             future.result()
+
+
+def test_what_it_drops_when_it_is_done_may_look_at_it(future):
+    seen = []
+
+    class Curious:
+        def __del__(self):
+            seen.append(future.done())
+
+    future._result = Curious()
+    future.set_result(1)
+    assert len(seen) == 1
+    assert future.result() == 1
+
+
+@pytest.mark.nalsil_pool("those who wait are never woken")
+def test_a_waiter_that_raises_keeps_nobody_from_waking(future, in_thread, monkeypatch):
+    class Broken:
+        def add_result(self, future):
+            raise LookupError("of the waiter")
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: told.append(args.exc_value))
+    waiter = in_thread(future.result)
+    wait_until_asleep(in_thread.threads[-1])
+    future._waiters.append(Broken())
+    future.set_result(1)
+    assert waiter.result() == 1
+    assert [str(error) for error in told] == ["of the waiter"]

@@ -308,6 +308,23 @@ class TestShutdown:
         gate.open()
         thread.join()
 
+    async def test_waits_for_awaited_jobs_behind_an_abandoned_one(
+        self, loop, new_pool, gate, begun, until, turns
+    ):
+        pool = new_pool(1)
+        loop.set_default_executor(pool)
+        abandoned = loop.run_in_executor(None, gate.job)
+        await begun(gate)
+        abandoned.cancel()
+        awaited = loop.run_in_executor(None, abs, -7)
+        ender = asyncio.create_task(loop.shutdown_default_executor())
+        await until(lambda: pool._shutdown)
+        await turns(5)
+        gate.open()
+        await ender
+        assert awaited.done()
+        assert await awaited == 7
+
     @pytest.mark.nalsil_only
     @pytest.mark.nalsil_pool("it waits for every running job")
     def test_a_run_that_gave_up_on_a_job_ends_at_once(self, new_loop, gate):

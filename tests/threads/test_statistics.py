@@ -172,6 +172,17 @@ def test_a_partial_counts_as_what_it_calls(new_pool):
     assert name.endswith("weave")
 
 
+def test_functions_of_one_name_count_as_one(new_pool):
+    pool = new_pool(1)
+    functions = [lambda: 1, lambda: int("spam")]
+    for fn in [*functions, *functions, functions[0]]:
+        pool.submit(fn).exception()
+    ((name, entry),) = settled(pool)["functions"].items()
+    assert name.endswith("test_functions_of_one_name_count_as_one.<locals>.<lambda>")
+    assert (entry["count"], entry["failed"]) == (5, 2)
+    assert entry["run"]["count"] == entry["queue_wait"]["count"] == 5
+
+
 def test_what_is_given_belongs_to_the_caller(new_pool):
     pool = new_pool(1)
     pool.statistics()["submitted"] = 77

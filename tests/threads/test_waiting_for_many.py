@@ -194,3 +194,36 @@ class TestWrapped:
             return await asyncio.gather(*jobs)
 
         assert each_loop.run_until_complete(main()) == list(range(500))
+
+
+@pytest.mark.nalsil_pool("a job that waits for jobs of its own pool hangs when no worker is left")
+class TestInAJobOfTheSamePool:
+    def test_wait(self, new_pool):
+        pool = new_pool(1)
+
+        def outer():
+            inner = [pool.submit(pow, 2, exponent) for exponent in range(3)]
+            done, waiting = concurrent.futures.wait(inner)
+            assert not waiting
+            return sorted(future.result() for future in done)
+
+        assert pool.submit(outer).result() == [1, 2, 4]
+
+    def test_as_completed(self, new_pool):
+        pool = new_pool(1)
+
+        def outer():
+            inner = [pool.submit(pow, 2, exponent) for exponent in range(3)]
+            return sorted(future.result() for future in concurrent.futures.as_completed(inner))
+
+        assert pool.submit(outer).result() == [1, 2, 4]
+
+    def test_a_free_worker_runs_them_instead(self, new_pool):
+        pool = new_pool(2)
+
+        def outer():
+            inner = pool.submit(threading.get_ident)
+            concurrent.futures.wait([inner])
+            return inner.result() != threading.get_ident()
+
+        assert pool.submit(outer).result()

@@ -68,7 +68,12 @@ impl Parker {
     }
 
     /// See [`Worker::park`](crate::Worker::park).
-    pub(crate) fn park(&self, spin: Option<Duration>, idle: Option<Idleness>) -> Parked {
+    pub(crate) fn park(
+        &self,
+        spin: Option<Duration>,
+        idle: Option<Idleness>,
+        untimed: impl Fn() -> bool,
+    ) -> Parked {
         if spin.is_some_and(|spin| self.spin(spin)) {
             return Parked::Caught;
         }
@@ -77,6 +82,8 @@ impl Parker {
             match left {
                 None => park(),
                 Some(Duration::ZERO) => return Parked::TimedOut,
+                // A timer costs as much as a good part of the sleep.
+                Some(_) if untimed() => park(),
                 Some(left) => park_for(left),
             }
             // Nearly every sleep ends by being woken; for the others the clock is read.
@@ -135,7 +142,7 @@ mod tests {
         let idle = Idleness { since: Instant::now(), timeout: Duration::from_millis(20) };
         parker.wake_by_ref();
         std::thread::current().unpark();
-        assert_eq!(parker.park(None, Some(idle)), Parked::TimedOut);
+        assert_eq!(parker.park(None, Some(idle), || false), Parked::TimedOut);
         assert!(idle.since.elapsed() >= idle.timeout);
     }
 
@@ -149,7 +156,7 @@ mod tests {
                 parker.wake();
             }
         });
-        assert_eq!(parker.park(None, None), Parked::Woken);
+        assert_eq!(parker.park(None, None, || false), Parked::Woken);
         giver.join().unwrap();
     }
 
@@ -157,10 +164,13 @@ mod tests {
     fn who_spins_catches_the_wake_up_and_who_spins_in_vain_sleeps() {
         let parker = lying();
         let idle = Idleness { since: Instant::now(), timeout: Duration::ZERO };
-        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle)), Parked::TimedOut);
+        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle), || false), Parked::TimedOut);
         parker.assign();
-        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle)), Parked::TimedOut);
+        assert_eq!(parker.park(Some(Duration::ZERO), Some(idle), || false), Parked::TimedOut);
         parker.wake_by_ref();
-        assert_eq!(parker.park(Some(Duration::from_secs(60)), Some(idle)), Parked::Caught);
+        assert_eq!(
+            parker.park(Some(Duration::from_secs(60)), Some(idle), || false),
+            Parked::Caught
+        );
     }
 }

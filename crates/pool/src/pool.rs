@@ -108,7 +108,18 @@ impl Worker {
     /// Sleeps until there is work, or for as long as `idle` says, after [`Next::Park`]. `spin` is
     /// the time for which the thread may burn its processor first.
     pub fn park(&mut self, spin: Option<Duration>, idle: Option<Idleness>) -> Parked {
-        let parked = self.parker.park(spin, idle);
+        self.park_watched(spin, idle, || false)
+    }
+
+    /// Like [`Worker::park`], but without a timer for as long as `untimed` says: somebody else will
+    /// unpark the thread when it is time to look at the clock.
+    pub fn park_watched(
+        &mut self,
+        spin: Option<Duration>,
+        idle: Option<Idleness>,
+        untimed: impl Fn() -> bool,
+    ) -> Parked {
+        let parked = self.parker.park(spin, idle, untimed);
         if parked != Parked::TimedOut {
             self.coming = Coming::Waking;
         }

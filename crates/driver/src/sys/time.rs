@@ -5,10 +5,16 @@
 #[inline]
 #[expect(clippy::cast_precision_loss, reason = "the rounding of `time.monotonic()` is wanted")]
 pub fn monotonic() -> f64 {
+    nanoseconds() as f64 / 1e9
+}
+
+/// Nanoseconds of the same clock.
+#[inline]
+pub fn nanoseconds() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a local; the clock exists on every supported system.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    (now.tv_sec * 1_000_000_000 + now.tv_nsec) as f64 / 1e9
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
 /// The resolution of the monotonic clock in seconds.

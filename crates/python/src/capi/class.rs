@@ -107,6 +107,9 @@ pub enum Step {
 /// Where a class is kept: its type object and where the body lies in an instance.
 pub struct ClassCell {
     class: AtomicPtr<ffi::PyTypeObject>,
+    /// The class, found to derive from this one, of which an instance was made last. It lives as
+    /// long as the process, like all that make instances in Rust.
+    derived: AtomicPtr<ffi::PyTypeObject>,
     offset: AtomicUsize,
     tables: OnceLock<Tables>,
     recycled: Recycled,
@@ -170,6 +173,7 @@ impl ClassCell {
     pub const fn new() -> Self {
         ClassCell {
             class: AtomicPtr::new(std::ptr::null_mut()),
+            derived: AtomicPtr::new(std::ptr::null_mut()),
             offset: AtomicUsize::new(0),
             tables: OnceLock::new(),
             recycled: Recycled(UnsafeCell::new(Vec::new())),
@@ -271,6 +275,33 @@ unsafe extern "C" fn enter_getter<B: Native>(
     }
 }
 
+/// What reads an attribute of a whole instance.
+pub type InstanceGetterFn<B> = fn(&Instance<B>, Python<'_>) -> PyResult<Obj>;
+
+/// The attribute `name`, read by `get`, which needs more than the body.
+pub fn instance_getter<B: Native>(name: &'static CStr, get: InstanceGetterFn<B>) -> Getter {
+    Getter(ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(enter_instance_getter::<B>),
+        set: None,
+        doc: std::ptr::null(),
+        closure: get as *mut c_void,
+    })
+}
+
+unsafe extern "C" fn enter_instance_getter<B: Native>(
+    this: *mut ffi::PyObject,
+    closure: *mut c_void,
+) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with an instance; the closure is what `instance_getter`
+    // stored.
+    unsafe {
+        let py = Python::assume_attached();
+        let get = std::mem::transmute::<*mut c_void, InstanceGetterFn<B>>(closure);
+        guard(py, || get(&Instance::from_borrowed(this), py))
+    }
+}
+
 impl<B: Native> Receiver for BodyOf<B> {
     unsafe fn from_object<'a>(object: *mut ffi::PyObject) -> &'a Self {
         // SAFETY: `BodyOf` is transparent over `B`.
@@ -352,9 +383,12 @@ impl<B: Native> Instance<B> {
         let cell = B::cell();
         let base = cell.class.load(Ordering::Relaxed);
         let class = class.as_type_ptr();
-        // SAFETY: the class is alive; that it derives from ours is checked.
-        let derived = class == base || unsafe { ffi::PyType_IsSubtype(class, base) } != 0;
-        assert!(derived, "a class that derives from this one");
+        if cell.derived.load(Ordering::Relaxed) != class {
+            // SAFETY: both classes are alive.
+            let derives = class == base || unsafe { ffi::PyType_IsSubtype(class, base) } != 0;
+            assert!(derives, "a class that derives from this one");
+            cell.derived.store(class, Ordering::Relaxed);
+        }
         // SAFETY: such a class has room for the body at our offset. `allocate_of` says the rest.
         unsafe { Self::allocate_of(class, body) }.map(|object| {
             // SAFETY: a new reference to an instance.

@@ -25,7 +25,7 @@ pub use call::{Callback, call, call_method};
 pub use call_key::{function_key, function_name};
 pub use class::{
     Attribute, BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, attribute, getter,
-    stop_iteration,
+    instance_getter, stop_iteration,
 };
 pub use context::{copy_context, copy_of, run_in};
 pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_python, method};

@@ -10,7 +10,7 @@ use super::wait::{self, ThreadParker, Waited};
 use super::worker;
 use crate::capi::{
     Attribute, BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
-    Visit, attribute, call_method, getter, method, run_in,
+    Visit, attribute, call_method, getter, instance_getter, method, run_in,
 };
 use crate::event_loop::OwnerCell;
 use crate::imports::imports;
@@ -415,8 +415,7 @@ impl Future {
         if self.stage(py).is_done() {
             return Ok(true);
         }
-        let pool = self.state.with(py, |state| state.pool.clone());
-        let own = pool.as_ref().and_then(worker::current_in);
+        let own = self.worker_here(py);
         // Who has an end to its wait cannot run the job, which may take longer.
         if let Some(own) = own.as_ref().filter(|_| timeout.is_none())
             && own.help(py, this)?
@@ -432,11 +431,37 @@ impl Future {
         if let Some(blocked) = blocked {
             blocked.end(py);
         }
-        if let (Ok(true), Some(pool)) = (&done, &pool) {
-            let stamp = self.state.with(py, |state| state.stamp);
-            pool.note_wake(super::now().saturating_sub(stamp));
+        if matches!(done, Ok(true)) {
+            let now = super::now();
+            self.state.with(py, |state| {
+                if let Some(pool) = &state.pool {
+                    pool.note_wake(now.saturating_sub(state.stamp));
+                }
+            });
         }
         done
+    }
+
+    /// The worker that the calling thread is, if the job is one of its pool's.
+    fn worker_here(&self, py: Python<'_>) -> Option<worker::Current> {
+        worker::current().filter(|own| {
+            self.state.with(py, |state| {
+                state.pool.as_ref().is_some_and(|pool| Arc::ptr_eq(pool, &own.shared))
+            })
+        })
+    }
+
+    /// The functions `wait()` and `as_completed()` of the standard library take the condition of
+    /// what they wait for. In a worker of the same pool, with no other that could run the job, that
+    /// wait would never end.
+    fn run_if_nobody_else_can(&self, this: &Instance<Self>, py: Python<'_>) -> PyResult<()> {
+        if self.stage(py) == Stage::Pending
+            && let Some(own) = self.worker_here(py)
+            && own.shared.pool.is_saturated()
+        {
+            own.help(py, this)?;
+        }
+        Ok(())
     }
 
     fn park_until_done(
@@ -453,9 +478,9 @@ impl Future {
                     return true;
                 }
                 if state.parked.is_none() {
-                    state.parked = Some(waker.clone());
+                    state.parked = Some(waker);
                 } else {
-                    state.rare().parked.push(waker.clone());
+                    state.rare().parked.push(waker);
                 }
                 false
             });
@@ -465,10 +490,9 @@ impl Future {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let waited = parker.park(py, left);
             let done = self.state.with(py, |state| {
-                if state.parked.as_ref().is_some_and(|parked| parked.will_wake(&waker)) {
-                    state.parked = None;
-                } else if let Some(rare) = &mut state.rare {
-                    rare.parked.retain(|parked| !parked.will_wake(&waker));
+                state.parked.take_if(|parked| parker.is_behind(parked));
+                if let Some(rare) = &mut state.rare {
+                    rare.parked.retain(|parked| !parker.is_behind(parked));
                 }
                 state.stage.is_done()
             });
@@ -874,7 +898,10 @@ impl Native for Future {
             attribute::<StateName>(),
             attribute::<ResultOf>(),
             attribute::<ExceptionOf>(),
-            getter::<Future>(c"_condition", |this, py| Ok(observed(this, py)?.0)),
+            instance_getter::<Future>(c"_condition", |this, py| {
+                this.run_if_nobody_else_can(this, py)?;
+                Ok(observed(this, py)?.0)
+            }),
             getter::<Future>(c"_waiters", |this, py| Ok(observed(this, py)?.1)),
             getter::<Future>(c"_done_callbacks", |this, py| {
                 let callbacks = this.state.with(py, |state| {

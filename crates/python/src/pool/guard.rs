@@ -67,10 +67,17 @@ fn give_all(list: &Mutex<List>, only_seen: bool) -> bool {
     true
 }
 
+/// A worker that sleeps without a timer, because the guard will call it when it goes off duty.
+struct Sleeper {
+    untimed: AtomicBool,
+    thread: Thread,
+}
+
 /// The guard of this process.
 #[derive(Default)]
 struct Guard {
     on_duty: AtomicBool,
+    sleepers: Mutex<Vec<Weak<Sleeper>>>,
     lists: Mutex<Vec<Weak<Mutex<List>>>>,
     thread: Mutex<Option<Thread>>,
 }
@@ -103,8 +110,21 @@ impl Guard {
                 quiet = 0;
                 self.on_duty.store(false, Ordering::SeqCst);
                 self.look(false);
+                self.call_sleepers();
             }
         }
+    }
+
+    fn call_sleepers(&self) {
+        lock(&self.sleepers).retain(|sleeper| match sleeper.upgrade() {
+            Some(sleeper) => {
+                if sleeper.untimed.load(Ordering::SeqCst) {
+                    sleeper.thread.unpark();
+                }
+                true
+            }
+            None => false,
+        });
     }
 
     /// Looks through every list. Returns whether anything was there.
@@ -128,6 +148,8 @@ struct Own {
     list: Arc<Mutex<List>>,
     /// When it last woke somebody at once.
     woke: Instant,
+    /// If it is a worker that has slept.
+    sleeper: Option<Arc<Sleeper>>,
 }
 
 static GUARD: Mutex<Option<&'static Guard>> = Mutex::new(None);
@@ -149,7 +171,23 @@ impl Own {
         let guard = *lock(&GUARD).get_or_insert_with(|| Box::leak(Box::default()));
         let list = Arc::default();
         lock(&guard.lists).push(Arc::downgrade(&list));
-        Own { guard, list, woke: Instant::now() }
+        Own { guard, list, woke: Instant::now(), sleeper: None }
+    }
+
+    fn watches_sleep(&mut self) -> bool {
+        let guard = self.guard;
+        if !guard.on_duty.load(Ordering::SeqCst) {
+            return false;
+        }
+        let sleeper = self.sleeper.get_or_insert_with(|| {
+            let thread = std::thread::current();
+            let sleeper = Arc::new(Sleeper { untimed: AtomicBool::new(false), thread });
+            lock(&guard.sleepers).push(Arc::downgrade(&sleeper));
+            sleeper
+        });
+        // The guard goes off duty first and looks then, so one of the two sees the other.
+        sleeper.untimed.store(true, Ordering::SeqCst);
+        guard.on_duty.load(Ordering::SeqCst)
     }
 
     fn put_off(&mut self, waker: Waker) {
@@ -176,6 +214,20 @@ pub fn put_off(waker: Waker) {
         return;
     }
     OWN.with_borrow_mut(|own| own.get_or_insert_with(Own::new).put_off(waker));
+}
+
+/// Whether this thread, a worker, may sleep without a timer: it will be called when that ends.
+pub fn watches_sleep() -> bool {
+    OWN.with_borrow_mut(|own| own.get_or_insert_with(Own::new).watches_sleep())
+}
+
+/// The sleep of this thread is over.
+pub fn ends_sleep() {
+    OWN.with_borrow(|own| {
+        if let Some(sleeper) = own.as_ref().and_then(|own| own.sleeper.as_ref()) {
+            sleeper.untimed.store(false, Ordering::Relaxed);
+        }
+    });
 }
 
 /// Gives what this thread has put off. Needs no interpreter.

@@ -40,19 +40,19 @@ use std::time::{Duration, Instant};
 use wait::ThreadParker;
 use worker::{Slot, WaitEntry};
 
-/// When the first clock was read.
-static START: OnceLock<Instant> = OnceLock::new();
-
-/// Nanoseconds since the first call.
+/// Nanoseconds of a clock that never goes back. Never zero, which stands for "never".
 pub fn now() -> u64 {
-    let nanoseconds = START.get_or_init(Instant::now).elapsed().as_nanos();
-    // Zero is taken for "never".
-    u64::try_from(nanoseconds).unwrap_or(u64::MAX).max(1)
+    nalsil_driver::sys::time::nanoseconds().unsigned_abs().max(1)
 }
 
 /// The moment of a nanosecond of [`now`].
 fn instant(nanosecond: u64) -> Instant {
-    *START.get_or_init(Instant::now) + Duration::from_nanos(nanosecond)
+    /// One moment by both clocks.
+    static SAME: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (moment, at) = *SAME.get_or_init(|| (Instant::now(), now()));
+    let later = Duration::from_nanos(nanosecond.saturating_sub(at));
+    let earlier = Duration::from_nanos(at.saturating_sub(nanosecond));
+    moment.checked_sub(earlier).unwrap_or(moment) + later
 }
 
 /// What the pool's queue holds.

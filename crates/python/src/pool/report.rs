@@ -137,11 +137,11 @@ impl PoolView {
         self.0.upgrade().map_or_else(|| Ok(Vec::new()), |shared| running(py, &shared))
     }
 
-    /// How many jobs wait or run.
+    /// How many jobs wait, and how many workers have not ended.
     fn unfinished(&self) -> u64 {
         self.0.upgrade().map_or(0, |shared| {
             let counts = shared.pool.counts();
-            counts.queued + counts.running
+            counts.queued + counts.workers
         })
     }
 }

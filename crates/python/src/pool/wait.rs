@@ -192,6 +192,11 @@ impl ThreadParker {
         Waker::from(Arc::clone(self))
     }
 
+    /// Whether `waker` is one of this thread's.
+    pub fn is_behind(self: &Arc<Self>, waker: &Waker) -> bool {
+        std::ptr::eq(waker.data(), Arc::as_ptr(self).cast())
+    }
+
     /// What ends a wait of this thread, for those who may at any time.
     pub fn waker(self: &Arc<Self>) -> Waker {
         Waker::from(Arc::clone(self))

@@ -1,6 +1,7 @@
 //! The life of a worker: one attachment to the interpreter, let go of only while it is parked.
 
 use super::future::{Delivery, Future, Task, outcome_of};
+use super::guard;
 use super::hop::Hop;
 use super::wait::{self, Spin};
 use super::{BLOCKED_WAITS, NEXT_WAIT, Shared, Work, instant, now};
@@ -445,7 +446,8 @@ impl Current {
             let spin_time = spin.time();
             let (parked, woken) = gate::detached(py, || {
                 wait::fire();
-                let parked = worker.park(spin_time, idle);
+                let parked = worker.park_watched(spin_time, idle, guard::watches_sleep);
+                guard::ends_sleep();
                 (parked, now())
             });
             wait::clear(py);
