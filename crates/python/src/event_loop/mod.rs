@@ -14,7 +14,7 @@ pub use socket_operation::SocketOperation;
 
 use crate::capi::{self, Instance, MethodDef, Visit};
 use crate::errors::os_error;
-use crate::pool::{CallFromThread, Future, Hop, Shared, Spin, ThreadPool};
+use crate::pool::{CallFromThread, Delivery, Future, Hop, Shared, Spin, ThreadPool};
 use crate::transport::{Listener, StreamTransport};
 use nalsil_driver::sys::{Selector, Wake, time};
 use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
@@ -215,6 +215,13 @@ impl EventLoop {
             late.into_iter().for_each(|item| item.refuse(py));
         }
         self.waker.clone()
+    }
+
+    /// When a thread that waits for this loop is best woken, from the loop's own thread: when the
+    /// loop sleeps, unless something else runs before, which takes as long as it likes.
+    pub fn delivery(&self, py: Python<'_>) -> Delivery {
+        let idle = self.state(py, |state| state.core.ready_len() == 0);
+        if idle { Delivery::WhenParked } else { Delivery::Now }
     }
 
     /// Remembers a call of another thread, which must be told if the loop is closed first.

@@ -57,10 +57,6 @@ impl EventLoop {
             for _ in 0..items {
                 let Some(item) = this.state(py, |state| state.core.pop()) else { break };
                 Self::run_item(slf, item)?;
-                if wakes::has_put_off() && this.state(py, |state| state.core.ready_len() > 0) {
-                    // What runs next takes as long as it likes.
-                    wakes::flush(py);
-                }
             }
             if this.stopping.load(Ordering::Acquire) {
                 return Ok(());
@@ -87,8 +83,9 @@ impl EventLoop {
         // be here before a sleep has begun.
         let spins = parks
             && wakes::may_spin()
-            && (self.called.swap(false, Ordering::Relaxed)
-                || self.hops_under_way.load(Ordering::Relaxed) > 0);
+            && (self.hops_under_way.load(Ordering::Relaxed) > 0
+                || self.called.load(Ordering::Relaxed)
+                    && self.called.swap(false, Ordering::Relaxed));
         let slept =
             parks && if spins { self.inbox.prepare_spin() } else { self.inbox.prepare_park() };
         let found = if slept {

@@ -12,11 +12,11 @@ mod report;
 mod wait;
 mod worker;
 
-pub use future::Future;
+pub use future::{Delivery, Future};
 pub use hop::{Hop, RUN_IN_EXECUTOR, check_cancelled};
 pub use portal::{CallFromThread, PORTAL, refuse, run_from_thread, run_sync_from_thread};
 pub use report::PoolView;
-pub use wait::{Spin, clear, fire, flush, has_put_off, may_spin};
+pub use wait::{Spin, clear, fire, flush, may_spin};
 pub use worker::WorkerThread;
 
 use crate::capi::{

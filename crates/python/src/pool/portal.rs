@@ -65,14 +65,15 @@ impl CallFromThread {
             Ok(Some(value)) => {
                 let bound = self.future.bind(py).to_owned();
                 let result = Ok(Obj::from(value));
-                self.future.finish(&bound, result, Delivery::WhenParked, now()).map(drop)
+                let delivery = event_loop.get().delivery(py);
+                self.future.finish(&bound, result, delivery, now()).map(drop)
             }
             Err(error) => {
                 let ends = errors::ends_the_run(py, &error);
                 let again = error.clone_ref(py);
                 let bound = self.future.bind(py).to_owned();
                 let failed = outcome_of(py, Err(error));
-                self.future.finish(&bound, failed, Delivery::WhenParked, now())?;
+                self.future.finish(&bound, failed, event_loop.get().delivery(py), now())?;
                 if ends { Err(again) } else { Ok(()) }
             }
         }
@@ -142,11 +143,15 @@ pub fn refuse(py: Python<'_>, future: &Instance<Future>) {
 pub fn follow(py: Python<'_>, future: &Instance<Future>, task: &Bound<'_, PyAny>) -> PyResult<()> {
     let bound = future.bind(py).to_owned();
     let event_loop = call_method(task, intern!(py, "get_loop"), [])?;
-    if let Ok(event_loop) = event_loop.cast::<EventLoop>() {
-        event_loop.get().forget_call(py, future);
-    }
+    let delivery = match event_loop.cast::<EventLoop>() {
+        Ok(event_loop) => {
+            event_loop.get().forget_call(py, future);
+            event_loop.get().delivery(py)
+        }
+        Err(_) => Delivery::Now,
+    };
     if call_method(task, intern!(py, "cancelled"), [])?.is_truthy()? {
-        return future.follow_cancellation(&bound, Delivery::WhenParked);
+        return future.follow_cancellation(&bound, delivery);
     }
     let error = call_method(task, intern!(py, "exception"), [])?;
     let outcome = if error.is_none() {
@@ -154,7 +159,7 @@ pub fn follow(py: Python<'_>, future: &Instance<Future>, task: &Bound<'_, PyAny>
     } else {
         Err(Obj::from(error))
     };
-    future.finish(&bound, outcome, Delivery::WhenParked, now()).map(drop)
+    future.finish(&bound, outcome, delivery, now()).map(drop)
 }
 
 /// Cancels a task from any thread.

@@ -111,12 +111,6 @@ pub fn put_off(waker: Waker) {
     ANY.set(true);
 }
 
-/// Whether this thread has put wake-ups off that nobody else will give.
-#[inline]
-pub fn has_put_off() -> bool {
-    ANY.get()
-}
-
 /// Gives the wake-ups that were put off. Needs no interpreter. [`clear`] must follow.
 pub fn fire() {
     guard::give();
