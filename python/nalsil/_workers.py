@@ -49,6 +49,8 @@ class Workers:
         self._stack_size = stack_size
         self._numbers = itertools.count()
         self._threads: set[threading.Thread] = set()
+        # A thread is alive for a moment after it has left, and not yet when it is being started.
+        self._leaving: set[threading.Thread] = set()
         # Threads on their way to a start are counted, so nobody who waits for the end misses one.
         self._running = 0
         self._ended = threading.Condition(Workers._alive_lock)
@@ -75,6 +77,7 @@ class Workers:
     def forget(self) -> None:
         """Drop the threads, which the child of a fork does not have."""
         self._threads = set()
+        self._leaving = set()
         self._running = 0
         self._ended = threading.Condition(Workers._alive_lock)
 
@@ -116,18 +119,22 @@ class Workers:
             daemon=True,
             **_OWN_CONTEXT(),
         )
-        with self._ended:
-            self._threads = {t for t in self._threads if t.is_alive() or t.ident is None}
-            self._threads.add(thread)
-            self._count(1)
         try:
+            with self._ended:
+                gone = {t for t in self._leaving if not t.is_alive()}
+                self._leaving -= gone
+                self._threads -= gone
+                self._threads.add(thread)
+                self._count(1)
             self._start(thread)
         except BaseException:
-            # A signal may interrupt the start of a thread that runs all the same.
+            # A signal may interrupt the start of a thread that runs all the same, or that was not
+            # even counted.
             if worker.never_begins():
                 with self._ended:
-                    self._threads.discard(thread)
-                    self._count(-1)
+                    if thread in self._threads:
+                        self._threads.discard(thread)
+                        self._count(-1)
             raise
 
     def _count(self, change: int) -> None:
@@ -159,6 +166,7 @@ class Workers:
                 worker.work()
         finally:
             with self._ended:
+                self._leaving.add(threading.current_thread())
                 self._count(-1)
 
     def _is_ready(self, worker: _nalsil.WorkerThread) -> bool:

@@ -53,6 +53,6 @@ pub fn report(
     for (name, value) in more {
         context.set_item(name, value)?;
     }
-    event_loop.call_method1(pyo3::intern!(py, "call_exception_handler"), (context,))?;
+    event_loop.call_method1(crate::capi::intern!(py, "call_exception_handler"), (context,))?;
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! The objects of the standard library that the loop calls, looked up once.
 
-use crate::capi::Obj;
+use crate::capi::{Obj, Once};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 macro_rules! imports {
     ($($(#[$doc:meta])* $name:ident = $module:literal . $($attribute:literal).+;)+) => {
@@ -51,7 +50,7 @@ imports! {
     warn = "warnings"."warn";
 }
 
-static IMPORTS: PyOnceLock<Imports> = PyOnceLock::new();
+static IMPORTS: Once<Imports> = Once::new();
 
 /// The imported objects.
 ///
@@ -60,8 +59,5 @@ static IMPORTS: PyOnceLock<Imports> = PyOnceLock::new();
 /// What the first import raises.
 #[inline]
 pub fn imports(py: Python<'_>) -> PyResult<&'static Imports> {
-    match IMPORTS.get(py) {
-        Some(imports) => Ok(imports),
-        None => IMPORTS.get_or_try_init(py, || Imports::load(py)),
-    }
+    IMPORTS.get_or_try(|| Imports::load(py))
 }

@@ -29,6 +29,7 @@ mod _nalsil {
         capi::add_methods::<EventLoop>(module.py(), event_loop::methods())?;
         capi::add_methods::<ThreadPool>(module.py(), pool::methods())?;
         capi::add_class::<pool::Future>(module)?;
+        pool::prepare(module.py());
         capi::add_class::<event_loop::Handle>(module)?;
         capi::add_class::<event_loop::TimerHandle>(module)?;
         capi::add_class::<event_loop::SocketOperation>(module)?;

@@ -134,8 +134,7 @@ ENDING = [
     Promise(
         "work is accepted until the last thread ends",
         "after_main.py",
-        stock="the main thread ends"
-        " | cannot schedule new futures after interpreter shutdown | exit 0",
+        stock="the main thread ends | the job is refused | exit 0",
         nalsil="the main thread ends | the job gives 3 | exit 0",
     ),
 ]

@@ -1,9 +1,9 @@
 //! Which function a callable stands for, cheaply enough to ask for every job.
 
 use super::object::Obj;
+use crate::capi::intern;
 use crate::imports::imports;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 

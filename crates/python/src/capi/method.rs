@@ -3,8 +3,8 @@
 use super::call::Callback;
 use super::class::{Instance, Native};
 use super::object::Obj;
+use crate::capi::intern;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{Borrowed, PyClass, ffi};

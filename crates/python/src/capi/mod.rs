@@ -17,6 +17,7 @@ mod class;
 mod context;
 mod method;
 mod object;
+mod once;
 mod thread;
 
 pub use buffer::{ReadView, WriteView};
@@ -30,4 +31,6 @@ pub use class::{
 pub use context::{copy_context, copy_of, run_in};
 pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_python, method};
 pub use object::{Obj, Slot, Visit};
+pub use once::Once;
+pub(crate) use once::intern;
 pub use thread::{Acquired, ThreadLock, thread_ident};

@@ -2,12 +2,12 @@
 
 use super::handle::{Handle, Pending};
 use super::{EventLoop, SocketOperation, Source};
+use crate::capi::intern;
 use crate::capi::{Callback, Instance, Visit, copy_context};
 use crate::errors::os_error;
 use nalsil_driver::sys::Selector;
 use nalsil_driver::{Event, Interest, Token, Trigger};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::io;

@@ -74,7 +74,7 @@ impl Pending {
         let Some(event_loop) = self.event_loop.get(py) else { return Err(error) };
         let what = match (self.callback.callable(py), self.callback.arguments(py)?) {
             (Some(callable), arguments) => event_loop
-                .call_method1(pyo3::intern!(py, "_format_callback"), (callable, arguments))?
+                .call_method1(crate::capi::intern!(py, "_format_callback"), (callable, arguments))?
                 .to_string(),
             (None, _) => this.bind(py).repr()?.to_string(),
         };

@@ -1,13 +1,13 @@
 //! The running of the loop: turn after turn until it is stopped.
 
 use super::{EventLoop, Ready, Source, descriptors};
+use crate::capi::intern;
 use crate::capi::{self, Instance};
 use crate::gate;
 use crate::pool as wakes;
 use crate::transport::Listener;
 use nalsil_driver::sys::time::monotonic;
 use nalsil_driver::{Event, Wait};
-use pyo3::intern;
 use pyo3::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -2,12 +2,12 @@
 
 use super::handle::{Handle, Pending, TimerHandle};
 use super::{EventLoop, Ready};
+use crate::capi::intern;
 use crate::capi::{self, Call, Instance, Method, MethodDef, Obj, copy_context, method};
 use crate::imports::imports;
 use nalsil_driver::sys::time::monotonic;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use std::ffi::CStr;

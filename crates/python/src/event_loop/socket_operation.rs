@@ -6,6 +6,7 @@
 
 use super::descriptors::{Direction, Waiter};
 use super::{EventLoop, SCRATCH_SIZE};
+use crate::capi::intern;
 use crate::capi::{
     BodyOf, BytesWriter, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
     ReadView, Slot, Step, Visit, WriteView, as_bytes, call, getter, method, stop_iteration,
@@ -16,7 +17,6 @@ use nalsil_driver::sys::net;
 use pyo3::exceptions::{
     PyBlockingIOError, PyInterruptedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyType};
 use std::cell::Cell;

@@ -8,6 +8,7 @@
 use super::Shared;
 use super::wait::{self, ThreadParker, Waited};
 use super::worker;
+use crate::capi::intern;
 use crate::capi::{
     Attribute, BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj,
     Visit, attribute, call_method, getter, instance_getter, method, run_in,
@@ -15,7 +16,6 @@ use crate::capi::{
 use crate::event_loop::OwnerCell;
 use crate::imports::imports;
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 use std::ffi::CStr;

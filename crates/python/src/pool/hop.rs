@@ -4,6 +4,7 @@ use super::future::{Delivery, Outcome, Task};
 use super::wait;
 use super::worker::{self, current_job, not_in_a_job};
 use super::{Room, Shared, ThreadPool, Work, now};
+use crate::capi::intern;
 use crate::capi::{
     Call, Callback, Method, MethodDef, Obj, Visit, call_method, copy_context, method,
 };
@@ -11,7 +12,6 @@ use crate::errors;
 use crate::event_loop::{EventLoop, OwnerCell, Ready};
 use crate::imports::imports;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
@@ -438,6 +438,11 @@ impl Method for StartHop {
 /// The methods of the loop that stand here.
 pub const RUN_IN_EXECUTOR: [MethodDef; 3] =
     [method::<RunInExecutor>(), method::<HopTo>(), method::<StartHop>()];
+
+/// See [`super::prepare`].
+pub fn prepare(py: Python<'_>) {
+    py.get_type::<HopHandle>();
+}
 
 /// What `nalsil.to_thread()` holds of its job.
 #[pyclass(frozen, module = "nalsil._nalsil")]

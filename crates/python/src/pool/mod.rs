@@ -19,6 +19,7 @@ pub use report::PoolView;
 pub use wait::{Spin, clear, fire, flush, may_spin};
 pub use worker::WorkerThread;
 
+use crate::capi::intern;
 use crate::capi::{
     Call, Callback, Instance, Method, MethodDef, Obj, call_method, check_job, copy_context,
     function_name, method,
@@ -28,8 +29,7 @@ use crate::event_loop::OwnerCell;
 use crate::imports::imports;
 use future::Task;
 use nalsil_pool::{Job, Limits, Refused, Step, ThreadPool as Pool};
-use pyo3::exceptions::{PyException, PyRuntimeError};
-use pyo3::intern;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use std::collections::{HashMap, HashSet};
@@ -53,6 +53,13 @@ fn instant(nanosecond: u64) -> Instant {
     let later = Duration::from_nanos(nanosecond.saturating_sub(at));
     let earlier = Duration::from_nanos(at.saturating_sub(nanosecond));
     moment.checked_sub(earlier).unwrap_or(moment) + later
+}
+
+/// Makes the classes that a program would else make at their first use; see
+/// [`Once`](crate::capi::Once) for why that must not be then.
+pub fn prepare(py: Python<'_>) {
+    hop::prepare(py);
+    portal::prepare(py);
 }
 
 /// What the pool's queue holds.
@@ -218,9 +225,9 @@ impl Shared {
         let started = call_method(&self.workers.bind(py), start, [worker.as_any()]);
         let Err(error) = started else { return Ok(()) };
         // The thread may have begun although its start was interrupted, and others may be there:
-        // then the job is in good hands. A wish to end the program is not to be lost for that.
+        // then the job is in good hands. What a signal handler has raised is not to be lost for that.
         let alone = worker.get().never_begins() && self.pool.start_failed();
-        if alone || is_wish_to_end(py, &error) { Err(error) } else { Ok(()) }
+        if alone || is_from_elsewhere(py, &error) { Err(error) } else { Ok(()) }
     }
 
     /// Fails the jobs that wait for a worker which could not be started.
@@ -410,9 +417,10 @@ impl Shared {
     }
 }
 
-/// Whether `error` is no failure but a wish: KeyboardInterrupt, SystemExit and their like.
-fn is_wish_to_end(py: Python<'_>, error: &PyErr) -> bool {
-    !error.is_instance_of::<PyException>(py)
+/// Whether `error` comes from somewhere else than the start of a thread: from a signal handler that
+/// ran meanwhile.
+fn is_from_elsewhere(py: Python<'_>, error: &PyErr) -> bool {
+    !error.is_instance_of::<PyRuntimeError>(py) && !error.is_instance_of::<PyMemoryError>(py)
 }
 
 /// What becomes of a job for which there is no room.
@@ -468,7 +476,7 @@ impl ThreadPool {
             let withdrawn = future.claim(&future.bind(py))?.is_some();
             shared.pool.withdraw_stale().clear();
             shared.fail_orphans(py, &error);
-            if withdrawn || is_wish_to_end(py, &error) {
+            if withdrawn || is_from_elsewhere(py, &error) {
                 return Err(error);
             }
         }

@@ -5,6 +5,7 @@ use super::hop::loop_of_job;
 use super::now;
 use super::wait::{self, ThreadParker};
 use super::worker::{self, deadlock};
+use crate::capi::intern;
 use crate::capi::{
     Call, Callback, Instance, Method, MethodDef, Obj, call_method, check_job, copy_context, method,
     run_in,
@@ -13,7 +14,6 @@ use crate::errors;
 use crate::event_loop::{EventLoop, Ready};
 use crate::imports::imports;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 use std::ffi::CStr;
@@ -160,6 +160,11 @@ pub fn follow(py: Python<'_>, future: &Instance<Future>, task: &Bound<'_, PyAny>
         Err(Obj::from(error))
     };
     future.finish(&bound, outcome, delivery, now()).map(drop)
+}
+
+/// See [`super::prepare`].
+pub fn prepare(py: Python<'_>) {
+    py.get_type::<Canceller>();
 }
 
 /// Cancels a task from any thread.

@@ -1,12 +1,12 @@
 //! A listening socket, and the connections that it takes in.
 
 use super::stream::{Parts, StreamTransport};
+use crate::capi::intern;
 use crate::capi::{Obj, Visit, call, copy_context, copy_of, run_in};
 use crate::errors::{self, os_error};
 use crate::event_loop::{EventLoop, Source};
 use nalsil_driver::sys::net::{self, Address};
 use nalsil_driver::{Interest, Token, Trigger};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::cell::Cell;

@@ -3,9 +3,9 @@
 use super::super::address;
 use super::{StreamTransport, hold_open};
 use crate::capi::Instance;
+use crate::capi::intern;
 use crate::imports::imports;
 use nalsil_driver::sys::net::Address;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

@@ -2,6 +2,7 @@
 //! protocols ask of theirs.
 
 use super::{HIGH_WATER, Parts, StreamTransport};
+use crate::capi::intern;
 use crate::capi::{
     BodyOf, Call, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Visit, getter,
     method,
@@ -10,7 +11,6 @@ use crate::event_loop::{EventLoop, Ready};
 use crate::imports::imports;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyResourceWarning, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyType};
 use std::ffi::CStr;

@@ -6,6 +6,7 @@ mod read;
 mod write;
 
 use super::write_queue::WriteQueue;
+use crate::capi::intern;
 use crate::capi::{Instance, Obj, Slot, Visit, copy_context, run_in};
 use crate::errors::{self, os_error};
 use crate::event_loop::{EventLoop, Ready, Source};
@@ -13,7 +14,6 @@ use crate::imports::imports;
 use nalsil_driver::sys::net::{self, Address};
 use nalsil_driver::{Event, Interest, Token, Trigger};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::cell::{Cell, RefCell};

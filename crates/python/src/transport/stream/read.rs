@@ -1,13 +1,13 @@
 //! What arrives: received, and given to the protocol.
 
 use super::{Reading, StreamTransport};
+use crate::capi::intern;
 use crate::capi::{BytesWriter, Instance, WriteView, call};
 use crate::errors::os_error;
 use crate::event_loop::{EventLoop, Ready, SCRATCH_SIZE};
 use nalsil_driver::sys::net;
 use nalsil_driver::{Event, Trigger};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use std::io;
 

@@ -1,13 +1,13 @@
 //! What is sent: at once if it goes, queued if it does not.
 
 use super::StreamTransport;
+use crate::capi::intern;
 use crate::capi::{Instance, Obj, ReadView, as_bytes};
 use crate::errors::os_error;
 use crate::event_loop::EventLoop;
 use crate::imports::imports;
 use nalsil_driver::sys::net;
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use std::io;
 
