@@ -10,6 +10,10 @@ use std::mem::ManuallyDrop;
 const INLINE: usize = 3;
 
 /// The same functions as PyO3 declares, but allowed to unwind; see [`hang_when_ended`].
+///
+/// PyO3 declares them as functions that never do, and when everything is compiled as one, the
+/// optimizer takes its word for ours as well. So they are called through pointers of which it knows
+/// nothing ([`of_unknown_origin`]).
 mod unwinding {
     use pyo3::ffi::PyObject;
 
@@ -37,6 +41,24 @@ mod unwinding {
         pub fn Py_DecRef(object: *mut PyObject);
     }
 }
+
+#[inline]
+fn of_unknown_origin<F>(function: F) -> F {
+    std::hint::black_box(function)
+}
+
+type Vectorcall = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    usize,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+type TupleCall = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+type DropReference = unsafe extern "C-unwind" fn(*mut ffi::PyObject);
 
 /// Makes a call into Python from which the thread may never come back.
 ///
@@ -79,7 +101,7 @@ pub fn call<'py, const N: usize>(
     // SAFETY: the arguments are alive, and the place before them may be overwritten.
     unsafe {
         let result = hang_when_ended(|| {
-            unwinding::PyObject_Vectorcall(
+            of_unknown_origin(unwinding::PyObject_Vectorcall as Vectorcall)(
                 callable.as_ptr(),
                 stack.as_ptr().add(1),
                 N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
@@ -110,7 +132,7 @@ pub fn call_method<'py, const N: usize>(
     // SAFETY: the arguments are alive, and the place before them may be overwritten.
     unsafe {
         let result = hang_when_ended(|| {
-            unwinding::PyObject_VectorcallMethod(
+            of_unknown_origin(unwinding::PyObject_VectorcallMethod as Vectorcall)(
                 name.as_ptr(),
                 stack.as_ptr().add(1),
                 (N + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
@@ -132,7 +154,7 @@ pub(super) unsafe fn drop_reference(object: *mut ffi::PyObject) {
     unsafe {
         if ffi::Py_REFCNT(object) == 1 {
             // The destructor may be one of Python's.
-            hang_when_ended(|| unwinding::Py_DecRef(object));
+            hang_when_ended(|| of_unknown_origin(unwinding::Py_DecRef as DropReference)(object));
             return;
         }
         ffi::Py_DECREF(object);
@@ -243,7 +265,11 @@ impl Callback {
             // SAFETY: everything is alive; a tuple, and a dictionary or null.
             return unsafe {
                 let result = hang_when_ended(|| {
-                    unwinding::PyObject_Call(callable.as_ptr(), arguments.as_ptr(), keywords)
+                    of_unknown_origin(unwinding::PyObject_Call as TupleCall)(
+                        callable.as_ptr(),
+                        arguments.as_ptr(),
+                        keywords,
+                    )
                 });
                 Bound::from_owned_ptr_or_err(py, result).map(Some)
             };
@@ -260,7 +286,7 @@ impl Callback {
         // means that an exception is set.
         unsafe {
             let result = hang_when_ended(|| {
-                unwinding::PyObject_Vectorcall(
+                of_unknown_origin(unwinding::PyObject_Vectorcall as Vectorcall)(
                     callable.as_ptr(),
                     stack.as_ptr().add(1),
                     self.count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
