@@ -185,7 +185,7 @@ def _python(python: Python) -> Iterator[Step]:
     yield kept(
         "conformance",
         ("-m", "pytest", "tests/conformance"),
-        sources=(TESTS / "conformance", TESTS / "conftest.py"),
+        sources=(TESTS / "conformance", TESTS / "conftest.py", ROOT / "tools" / "pythons.py"),
     )
 
 
