@@ -335,6 +335,7 @@ impl EventLoop {
 impl EventLoop {
     #[new]
     fn new() -> PyResult<Self> {
+        crate::pool::look_at_processors_once();
         let selector = Selector::new().map_err(|e| os_error(&e))?;
         let wake = Wake::new().map_err(|e| os_error(&e))?;
         selector.register_wake(&wake).map_err(|e| os_error(&e))?;

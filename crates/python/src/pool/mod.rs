@@ -16,7 +16,7 @@ pub use future::{Delivery, Future};
 pub use hop::{Hop, RUN_IN_EXECUTOR, check_cancelled};
 pub use portal::{CallFromThread, PORTAL, refuse, run_from_thread, run_sync_from_thread};
 pub use report::PoolView;
-pub use wait::{Spin, clear, fire, flush, may_spin};
+pub use wait::{Spin, clear, fire, flush, look_at_processors_once, may_spin};
 pub use worker::WorkerThread;
 
 use crate::capi::intern;

@@ -25,6 +25,14 @@ const SPIN: Duration = Duration::from_micros(20);
 /// is waited for.
 static MANY_PROCESSORS: AtomicBool = AtomicBool::new(false);
 
+/// The first time, looks how many processors this process may use.
+pub fn look_at_processors_once() {
+    static LOOKED: AtomicBool = AtomicBool::new(false);
+    if !LOOKED.swap(true, Ordering::Relaxed) {
+        look_at_processors();
+    }
+}
+
 /// Looks how many processors this process may use, cgroups considered.
 pub fn look_at_processors() {
     let many = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
