@@ -159,6 +159,13 @@ impl State {
         self.rare.as_ref()?.condition.as_ref()
     }
 
+    fn outcome(&self, py: Python<'_>) -> Option<Outcome> {
+        self.outcome.as_ref().map(|outcome| match outcome {
+            Ok(result) => Ok(result.clone_ref(py)),
+            Err(error) => Err(error.clone_ref(py)),
+        })
+    }
+
     /// Takes those who wait in result().
     fn parked(&mut self) -> Vec<Waker> {
         let first = self.parked.take();
@@ -434,7 +441,8 @@ impl Future {
         if matches!(done, Ok(true)) {
             let now = super::now();
             self.state.with(py, |state| {
-                if let Some(pool) = &state.pool {
+                // A cancelled job has no end from which to count.
+                if let (Some(pool), Stage::Finished) = (&state.pool, state.stage) {
                     pool.note_wake(now.saturating_sub(state.stamp));
                 }
             });
@@ -488,7 +496,8 @@ impl Future {
                 return Ok(true);
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let waited = parker.park(py, left);
+            // What gives the wait up may have come before it was sure to be woken for it.
+            let waited = if given_up() { Ok(Waited::Woken) } else { parker.park(py, left) };
             let done = self.state.with(py, |state| {
                 state.parked.take_if(|parked| parker.is_behind(parked));
                 if let Some(rare) = &mut state.rare {
@@ -531,11 +540,9 @@ impl Future {
 
     /// How the future has ended; what it has raised is no error here.
     fn ended(&self, py: Python<'_>) -> PyResult<Outcome> {
-        let outcome = self.state.with(py, |state| match &state.outcome {
-            Some(Ok(result)) => Some(Ok(result.clone_ref(py))),
-            Some(Err(error)) => Some(Err(error.clone_ref(py))),
+        let outcome = self.state.with(py, |state| match state.outcome(py) {
             None if state.stage == Stage::Finished => Some(Ok(Obj::none(py))),
-            None => None,
+            outcome => outcome,
         });
         match outcome {
             Some(outcome) => Ok(outcome),
@@ -741,14 +748,7 @@ future_methods! {
     };
     Snapshot(c"_get_snapshot", c"Return (done, cancelled, result, exception) at one moment.") |body, call| {
         let py = call.py();
-        let (stage, outcome) = body.state.with(py, |state| {
-            let outcome = match &state.outcome {
-                Some(Ok(result)) => Some(Ok(result.clone_ref(py))),
-                Some(Err(error)) => Some(Err(error.clone_ref(py))),
-                None => None,
-            };
-            (state.stage, outcome)
-        });
+        let (stage, outcome) = body.state.with(py, |state| (state.stage, state.outcome(py)));
         let (mut result, mut error) = (Obj::none(py), Obj::none(py));
         match outcome {
             Some(Ok(found)) => result = found,
@@ -822,13 +822,9 @@ impl Attribute for StateName {
 
 /// The result, if `result`, or the exception.
 fn half(this: &Future, py: Python<'_>, result: bool) -> Obj {
-    this.state
-        .with(py, |state| match &state.outcome {
-            Some(Ok(value)) if result => Some(value.clone_ref(py)),
-            Some(Err(error)) if !result => Some(error.clone_ref(py)),
-            _ => None,
-        })
-        .unwrap_or_else(|| Obj::none(py))
+    let outcome = this.state.with(py, |state| state.outcome(py));
+    let found = outcome.and_then(|outcome| if result { outcome.ok() } else { outcome.err() });
+    found.unwrap_or_else(|| Obj::none(py))
 }
 
 fn set_half(this: &Future, value: &Bound<'_, PyAny>, result: bool) {

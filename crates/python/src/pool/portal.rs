@@ -243,12 +243,16 @@ fn call_and_wait(
             error.write_unraisable(py, None);
         }
     }
-    let sent = send(event_loop, kind, callback, context);
+    // Before the call is sent: what it needs may turn out to be hopeless as soon as it runs.
+    let parker = ThreadParker::of_this_thread();
+    let sent = parker.and_then(|parker| {
+        if let Some(blocked) = &blocked {
+            blocked.set_waker(py, parker.waker());
+        }
+        send(event_loop, kind, callback, context)
+    });
     let waited = sent.and_then(|(future, waker)| {
         wait::put_off(waker);
-        if let Some(blocked) = &blocked {
-            blocked.set_waker(py, ThreadParker::of_this_thread()?.waker());
-        }
         let hopeless = || blocked.as_ref().is_some_and(worker::Blocked::is_hopeless);
         let waited = future.wait_unless(py, hopeless);
         wait::flush(py);
