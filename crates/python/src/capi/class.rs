@@ -4,9 +4,10 @@
 //! whether they hold one. A class here has such a base and keeps its own body, a Rust structure,
 //! behind the base's fields.
 
+use super::attribute::Getter;
 use super::method::{MethodDef, Receiver, guard};
 use super::object::{Obj, Visit};
-use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
@@ -187,121 +188,6 @@ impl Default for ClassCell {
     }
 }
 
-/// An attribute.
-pub struct Getter(ffi::PyGetSetDef);
-
-// SAFETY: names and functions, all static.
-unsafe impl Send for Getter {}
-// SAFETY: as above.
-unsafe impl Sync for Getter {}
-
-/// What reads an attribute.
-pub type GetterFn<B> = fn(&B, Python<'_>) -> PyResult<Obj>;
-
-/// The attribute `name`, read by `get`.
-pub fn getter<B: Native>(name: &'static CStr, get: GetterFn<B>) -> Getter {
-    Getter(ffi::PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(enter_getter::<B>),
-        set: None,
-        doc: std::ptr::null(),
-        closure: get as *mut c_void,
-    })
-}
-
-/// What a class has to say about one of its attributes.
-pub trait Attribute: 'static {
-    /// The class.
-    type Of: Native;
-    /// The name in Python.
-    const NAME: &'static CStr;
-
-    /// Reads it.
-    ///
-    /// # Errors
-    ///
-    /// What Python shall see.
-    fn get(this: &Self::Of, py: Python<'_>) -> PyResult<Obj>;
-
-    /// Writes it.
-    ///
-    /// # Errors
-    ///
-    /// What Python shall see.
-    fn set(this: &Self::Of, value: &Bound<'_, PyAny>) -> PyResult<()>;
-}
-
-/// The attribute that `A` describes, which can be written.
-pub fn attribute<A: Attribute>() -> Getter {
-    let get: GetterFn<A::Of> = A::get;
-    let mut attribute = getter::<A::Of>(A::NAME, get);
-    attribute.0.set = Some(enter_setter::<A>);
-    attribute
-}
-
-unsafe extern "C" fn enter_setter<A: Attribute>(
-    this: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-    _closure: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the interpreter with an instance, and a value or null for a deletion.
-    unsafe {
-        let py = Python::assume_attached();
-        let outcome = guard(py, || {
-            if value.is_null() {
-                let name = A::NAME.to_string_lossy();
-                return Err(PyAttributeError::new_err(format!("cannot delete {name}")));
-            }
-            A::set(A::Of::from_object(this), &Borrowed::from_ptr(py, value))?;
-            Ok(Obj::none(py))
-        });
-        if outcome.is_null() {
-            return -1;
-        }
-        ffi::Py_DECREF(outcome);
-        0
-    }
-}
-
-unsafe extern "C" fn enter_getter<B: Native>(
-    this: *mut ffi::PyObject,
-    closure: *mut c_void,
-) -> *mut ffi::PyObject {
-    // SAFETY: called by the interpreter with an instance; the closure is what `getter` stored.
-    unsafe {
-        let py = Python::assume_attached();
-        let get = std::mem::transmute::<*mut c_void, GetterFn<B>>(closure);
-        guard(py, || get(B::from_object(this), py))
-    }
-}
-
-/// What reads an attribute of a whole instance.
-pub type InstanceGetterFn<B> = fn(&Instance<B>, Python<'_>) -> PyResult<Obj>;
-
-/// The attribute `name`, read by `get`, which needs more than the body.
-pub fn instance_getter<B: Native>(name: &'static CStr, get: InstanceGetterFn<B>) -> Getter {
-    Getter(ffi::PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(enter_instance_getter::<B>),
-        set: None,
-        doc: std::ptr::null(),
-        closure: get as *mut c_void,
-    })
-}
-
-unsafe extern "C" fn enter_instance_getter<B: Native>(
-    this: *mut ffi::PyObject,
-    closure: *mut c_void,
-) -> *mut ffi::PyObject {
-    // SAFETY: called by the interpreter with an instance; the closure is what `instance_getter`
-    // stored.
-    unsafe {
-        let py = Python::assume_attached();
-        let get = std::mem::transmute::<*mut c_void, InstanceGetterFn<B>>(closure);
-        guard(py, || get(&Instance::from_borrowed(this), py))
-    }
-}
-
 impl<B: Native> Receiver for BodyOf<B> {
     unsafe fn from_object<'a>(object: *mut ffi::PyObject) -> &'a Self {
         // SAFETY: `BodyOf` is transparent over `B`.
@@ -321,7 +207,7 @@ impl<B> Deref for BodyOf<B> {
     }
 }
 
-trait Located: Native {
+pub(super) trait Located: Native {
     unsafe fn from_object<'a>(object: *mut ffi::PyObject) -> &'a Self {
         // SAFETY: the caller vouches for the class; the body was written when the instance was
         // made, and lies at the class's offset.
@@ -530,7 +416,7 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let cell = B::cell();
     let tables = cell.tables.get_or_init(|| Tables {
         methods: B::methods().into_iter().chain([MethodDef(ffi::PyMethodDef::zeroed())]).collect(),
-        getters: B::getters().into_iter().chain([Getter(empty_getter())]).collect(),
+        getters: B::getters().into_iter().chain([Getter::end()]).collect(),
     });
     // SAFETY: the type object is alive, and its size is that of its instances.
     let base_size = unsafe { (*base.as_type_ptr()).tp_basicsize.cast_unsigned() };
@@ -619,16 +505,6 @@ unsafe extern "C" fn initialize(
 
 fn slot(number: c_int, function: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot: number, pfunc: function }
-}
-
-fn empty_getter() -> ffi::PyGetSetDef {
-    ffi::PyGetSetDef {
-        name: std::ptr::null(),
-        get: None,
-        set: None,
-        doc: std::ptr::null(),
-        closure: std::ptr::null_mut(),
-    }
 }
 
 /// How deep the freeing of one instance may lead to the freeing of the next before the rest is put

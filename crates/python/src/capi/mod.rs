@@ -9,6 +9,7 @@
 //! thread that is not attached to the interpreter.
 #![allow(unsafe_code, reason = "the C API; each block says why it is sound")]
 
+mod attribute;
 mod buffer;
 mod bytes;
 mod call;
@@ -20,14 +21,12 @@ mod object;
 mod once;
 mod thread;
 
+pub use attribute::{Attribute, Getter, attribute, getter, instance_getter};
 pub use buffer::{ReadView, WriteView};
 pub use bytes::{BytesWriter, as_bytes};
 pub use call::{Callback, call, call_method};
 pub use call_key::{function_key, function_name};
-pub use class::{
-    Attribute, BodyOf, ClassCell, Getter, Instance, Native, Step, add_class, attribute, getter,
-    instance_getter, stop_iteration,
-};
+pub use class::{BodyOf, ClassCell, Instance, Native, Step, add_class, stop_iteration};
 pub use context::{copy_context, copy_of, run_in};
 pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_python, method};
 pub use object::{Obj, Slot, Visit};
