@@ -300,3 +300,12 @@ def test_an_idle_portal_uses_no_cpu(portal):
     before = time.clock_gettime(clock)
     threading.Event().wait(0.3)
     assert time.clock_gettime(clock) - before < 0.02
+
+
+def test_debug_mode_tells_of_a_slow_call(module, caplog):
+    with module.Portal(debug=True) as portal:
+        portal.loop.slow_callback_duration = 0
+        portal.call(int)
+    assert any(
+        "int" in record.getMessage() and "took" in record.getMessage() for record in caplog.records
+    )

@@ -116,10 +116,6 @@ impl EventLoop {
         if slf.get().is_debug() {
             return Self::run_item_timed(slf, item);
         }
-        if let Ready::Call(call) = item {
-            slf.get().called.store(true, Ordering::Relaxed);
-            return call.run(slf);
-        }
         let outcome = Self::run_item_now(slf, &item);
         item.release();
         outcome
@@ -138,7 +134,10 @@ impl EventLoop {
             Ready::Start(stream) => stream.start(py),
             Ready::Lost(stream) => stream.lost(py),
             Ready::Hop(hop) => hop.deliver(py),
-            Ready::Call(_) => Ok(()),
+            Ready::Call(call) => {
+                slf.get().called.store(true, Ordering::Relaxed);
+                call.run(slf)
+            }
         }
     }
 
@@ -150,17 +149,14 @@ impl EventLoop {
             Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
             Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
             Ready::Start(stream) | Ready::Lost(stream) => Some(stream.bind(py).to_owned()),
-            Ready::Hop(_) | Ready::Call(_) => None,
+            Ready::Hop(_) => None,
+            Ready::Call(call) => call.callable(py),
             Ready::Io(event) => this.state(py, |state| match state.sources.get(event.token) {
                 Some(Source::Stream(stream)) => Some(stream.bind(py).to_owned()),
                 Some(Source::Descriptor(descriptor)) => descriptor.first(py),
                 _ => None,
             }),
         };
-        if let Ready::Call(call) = item {
-            slf.get().called.store(true, Ordering::Relaxed);
-            return call.run(slf);
-        }
         let begun = monotonic();
         let outcome = Self::run_item_now(slf, &item);
         let seconds = monotonic() - begun;

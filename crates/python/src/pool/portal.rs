@@ -48,7 +48,7 @@ impl CallFromThread {
     /// # Errors
     ///
     /// What ends the run.
-    pub fn run(self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
+    pub fn run(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
         let py = event_loop.py();
         if self.future.is_stale() {
             // It was cancelled on the way.
@@ -117,6 +117,11 @@ impl CallFromThread {
         let follow = self.future.bind(py).getattr(intern!(py, "_follow"))?;
         task.call_method(intern!(py, "add_done_callback"), (follow,), Some(&keywords))?;
         Ok(None)
+    }
+
+    /// What is called, for reports.
+    pub fn callable<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.callback.callable(py)
     }
 
     /// The loop will never make the call.
