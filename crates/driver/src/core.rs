@@ -46,6 +46,9 @@ pub struct Core<T> {
     items_unpolled: usize,
     /// Second of the last look, unless it was just now and nobody has read the clock since.
     polled_at: Option<f64>,
+    /// Second in which the last sleep began, until it is known what ended it.
+    parked_at: Option<f64>,
+    events_found: bool,
     counts: LoopBatch,
 }
 
@@ -60,6 +63,8 @@ impl<T: Cancellable> Default for Core<T> {
             turns_unpolled: 0,
             items_unpolled: 0,
             polled_at: Some(f64::NEG_INFINITY),
+            parked_at: None,
+            events_found: false,
             counts: LoopBatch::default(),
         }
     }
@@ -100,13 +105,18 @@ impl<T: Cancellable> Core<T> {
             return if fresh { Wait::Skip } else { Wait::Poll };
         }
         self.discard_cancelled_head();
+        let now = now();
         match self.timers.earliest() {
-            None => Wait::Park(None),
+            None => {
+                self.parked_at = Some(now);
+                Wait::Park(None)
+            }
             Some(when) => {
-                let seconds = (when - now()).min(MAX_SLEEP);
+                let seconds = (when - now).min(MAX_SLEEP);
                 if seconds <= 0.0 {
                     Wait::Poll
                 } else {
+                    self.parked_at = Some(now);
                     // Rounded up, so that the sleep does not end just before the timer is due.
                     Wait::Park(Some(Duration::from_secs_f64(seconds) + Duration::from_nanos(1)))
                 }
@@ -136,7 +146,9 @@ impl<T: Cancellable> Core<T> {
         self.ready.extend(events.iter().map(to_item));
         self.counts.polls += 1;
         self.counts.parks += u64::from(slept);
-        self.counts.events += (self.ready.len() - before) as u64;
+        let found = self.ready.len() - before;
+        self.counts.events += found as u64;
+        self.events_found = found > 0;
         self.events = Some(events);
         self.turns_unpolled = 0;
         self.items_unpolled = 0;
@@ -150,15 +162,31 @@ impl<T: Cancellable> Core<T> {
         if self.polled_at.is_none() || !self.timers.is_empty() {
             let now = now();
             self.polled_at.get_or_insert(now);
+            let timers = self.counts.timers;
             while let Some(item) = self.timers.pop_due(now) {
                 self.counts.timers += 1;
                 self.ready.push_back(item);
+            }
+            if let Some(parked) = self.parked_at.take() {
+                let due = self.counts.timers > timers;
+                self.count_sleep(((now - parked) * 1e9) as u64, due);
             }
         }
         let items = self.ready.len();
         self.items_unpolled += items;
         self.counts.callbacks += items as u64;
         items
+    }
+
+    /// Notes what ended a sleep of that many nanoseconds: of several reasons the one that tells
+    /// most of what the work waits for.
+    fn count_sleep(&mut self, nanoseconds: u64, timers_due: bool) {
+        let counts = &mut self.counts;
+        *match (self.events_found, timers_due) {
+            (true, _) => &mut counts.slept_until_event,
+            (false, true) => &mut counts.slept_until_timer,
+            (false, false) => &mut counts.slept_until_inbox,
+        } += nanoseconds;
     }
 
     /// Moves the inbox of `handle` behind what is ready.
@@ -283,6 +311,29 @@ mod tests {
         let Wait::Park(Some(sleep)) = core.plan(|| 0.0, false) else { panic!("no sleep") };
         assert!(sleep >= Duration::from_secs(3));
         assert_eq!(core.take_discarded(), [-1]);
+    }
+
+    #[test]
+    fn a_sleep_counts_for_what_ended_it() {
+        let mut core: Core<i32> = Core::default();
+        let mut sleep = |event: bool, timer: bool| {
+            if timer {
+                core.push_timer(2.0, 1);
+            }
+            assert!(matches!(core.plan(|| 1.0, false), Wait::Park(_)));
+            let mut events = core.take_events();
+            if event {
+                let token = Token::from_bits(7);
+                events.buffer.push_for_test(Event { token, ready: Interest::READABLE });
+            }
+            core.finish_wait(events, true, |_| 0);
+            run(&mut core, 3.0);
+            let counts = core.counts();
+            (counts.slept_until_event, counts.slept_until_timer, counts.slept_until_inbox)
+        };
+        assert_eq!(sleep(false, false), (0, 0, 2_000_000_000));
+        assert_eq!(sleep(false, true), (0, 2_000_000_000, 2_000_000_000));
+        assert_eq!(sleep(true, true), (2_000_000_000, 2_000_000_000, 2_000_000_000));
     }
 
     #[test]

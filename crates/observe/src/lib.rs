@@ -72,6 +72,12 @@ loop_counters! {
     timers,
     /// Items that came in from other threads.
     inbox,
+    /// Nanoseconds asleep, as far as an I/O event ended the sleep.
+    slept_until_event,
+    /// Nanoseconds asleep, as far as a timer that came due ended the sleep.
+    slept_until_timer,
+    /// Nanoseconds asleep, as far as another thread ended the sleep, or a signal.
+    slept_until_inbox,
 }
 
 #[cfg(test)]
@@ -94,6 +100,6 @@ mod tests {
     fn fields_are_named_in_order() {
         let names: Vec<_> = LoopSnapshot::default().fields().into_iter().map(|f| f.0).collect();
         assert_eq!(names.first(), Some(&"turns"));
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 10);
     }
 }
