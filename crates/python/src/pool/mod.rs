@@ -34,7 +34,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use wait::ThreadParker;
@@ -112,7 +112,13 @@ pub struct Shared {
     broken: OwnerCell<Option<String>>,
     /// Cancelled jobs that are still in the queue.
     cancelled: AtomicUsize,
+    /// Whether the job that ended last took long.
+    long_jobs: AtomicBool,
 }
+
+/// Nanoseconds from which on a job is long: it costs more than to wake a worker, and has probably
+/// waited for something without the interpreter.
+const LONG: u64 = 100_000;
 
 /// Jobs that a worker runs one inside the other while it waits for room.
 const MOST_NESTED: usize = 16;
@@ -141,6 +147,7 @@ impl Shared {
             waits: OwnerCell::new(HashMap::new()),
             broken: OwnerCell::new(None),
             cancelled: AtomicUsize::new(0),
+            long_jobs: AtomicBool::new(false),
         })
     }
 
@@ -151,6 +158,14 @@ impl Shared {
         let broken = self.broken.with(py, |broken| broken.clone());
         new.broken.with(py, |place| *place = broken);
         new
+    }
+
+    /// Notes how many nanoseconds a job took.
+    fn note_length(&self, nanoseconds: u64) {
+        let long = nanoseconds >= LONG;
+        if self.long_jobs.load(Ordering::Relaxed) != long {
+            self.long_jobs.store(long, Ordering::Relaxed);
+        }
     }
 
     /// Fails, in the child of a fork, what the parent's threads will do for the parent alone.
@@ -187,7 +202,13 @@ impl Shared {
         match step {
             Step::Nothing => Ok(()),
             Step::Wake(worker) => {
-                guard::put_off(worker);
+                if self.long_jobs.load(Ordering::Relaxed) {
+                    // Workers wake one another, one after the other: were this put off until the
+                    // end of a long job, or until the guard looks, so would all be that come next.
+                    worker.wake();
+                } else {
+                    guard::put_off(worker);
+                }
                 Ok(())
             }
             Step::Start => self.start_worker(py),

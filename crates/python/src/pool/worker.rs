@@ -308,6 +308,7 @@ impl Current {
         let end = now();
         let ended = self.slot.running.with(py, Vec::pop);
         drop(ended);
+        self.shared.note_length(end - since);
         // Before anybody can know that the job has ended, so that its numbers are there by then.
         self.shared.pool.record(&Sample {
             function,
