@@ -1,4 +1,4 @@
-"""`make run`: build nalsil into a virtual environment of its own and run the examples."""
+"""`make run`: build nalsil into a virtual environment of its own and compare forms of a work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tools.pythons import ROOT, Python, find_some, probe, supported_minors
 from tools.steps import Board
 
 FOLDER = ROOT / ".venv"
-EXAMPLES = ("examples/coroutine.py", "examples/thread.py")
+WORK = "examples/work/http_requests.py:fetch,afetch"
+PAGE = ROOT / "target" / "run" / "http_requests.html"
 
 
 def main() -> int:
@@ -19,17 +20,18 @@ def main() -> int:
     python = choose()
     print(f"nalsil on python {python.release}, {rustc_version()}, in {FOLDER.name}")
     steps = [
-        environment("environment", python, FOLDER, "build"),
+        environment("environment", python, FOLDER, "build", "run"),
         wheel("release build", python, FOLDER, needs="environment"),
     ]
     if not Board(ROOT / "target" / "run", keep=True).run(steps):
         return 1
-    for example in EXAMPLES:
-        print(f"\n{example}", flush=True)
-        code = subprocess.run([interpreter(FOLDER), Path(example)], cwd=ROOT, check=False)
-        if code.returncode != 0:
-            return code.returncode
-    return 0
+    page = PAGE.relative_to(ROOT)
+    command = ("nalsil", "compare", WORK, "--items", "400", "--html", str(page))
+    print(f"\n$ {' '.join(command)}", flush=True)
+    code = subprocess.run([interpreter(FOLDER), "-m", *command], cwd=ROOT, check=False).returncode
+    if code == 0:
+        print(f"\nthe whole report, with charts: {page}")
+    return code
 
 
 def choose() -> Python:

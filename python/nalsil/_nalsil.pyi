@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextvars import Context
 from threading import Condition
-from typing import Any, Self, TypeVar, TypeVarTuple, Unpack, final
+from typing import Any, Literal, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack, final
 
 from typing_extensions import disjoint_base
 
 from nalsil._future import Future as _Future
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
@@ -20,15 +21,20 @@ __all__ = [
     "EventLoop",
     "Future",
     "Handle",
+    "Meter",
     "PoolView",
     "SocketOperation",
     "StreamTransport",
     "ThreadPool",
     "TimerHandle",
+    "Unit",
     "WorkerThread",
     "__version__",
     "check_cancelled",
     "check_job",
+    "effective_cores",
+    "judge",
+    "render",
     "run_from_thread",
     "run_sync_from_thread",
 ]
@@ -266,3 +272,33 @@ class StreamTransport(asyncio.Transport):
     _protocol: Any
     _start_tls_compatible: bool
     def _force_close(self, exc: BaseException | None) -> None: ...
+
+@final
+class Meter:
+    """Measures units of work in this process: counts exactly what the kernel counts, and samples
+    where the rest of the time goes, without ever taking the GIL for it."""
+
+    def __new__(
+        cls, *, mode: Literal["units", "loop", "threads"] = "units", rate: float = 250.0
+    ) -> Meter: ...
+    def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]: ...
+    def enter(self) -> int: ...
+    def leave(self, began: int) -> None: ...
+    def start(self) -> None: ...
+    def stop(self) -> dict[str, Any]: ...
+
+@final
+class Unit:
+    """What Meter.wrap() returns: each call is one unit."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+def effective_cores(seconds: float) -> float: ...
+def judge(report: str) -> str: ...
+def render(
+    report: str,
+    format: Literal["text", "markdown", "html"],
+    *,
+    color: bool = False,
+    width: int = 100,
+) -> str: ...

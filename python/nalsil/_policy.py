@@ -9,12 +9,10 @@ import warnings
 
 from nalsil._event_loop import EventLoop
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    if sys.version_info >= (3, 14):
-        _DefaultPolicy = asyncio._DefaultEventLoopPolicy
-    else:
-        _DefaultPolicy = asyncio.DefaultEventLoopPolicy
+if sys.version_info >= (3, 14):
+    from asyncio.unix_events import _DefaultEventLoopPolicy as _DefaultPolicy
+else:
+    from asyncio import DefaultEventLoopPolicy as _DefaultPolicy
 
 
 class EventLoopPolicy(_DefaultPolicy):

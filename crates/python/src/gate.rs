@@ -8,3 +8,9 @@ use pyo3::prelude::*;
 pub fn detached<R: Ungil>(py: Python<'_>, body: impl FnOnce() -> R + Ungil) -> R {
     py.detach(body)
 }
+
+/// Runs `body` with the interpreter, on a thread that was not made by Python.
+#[expect(clippy::disallowed_methods, reason = "this is the gate")]
+pub fn attached<R>(body: impl FnOnce(Python<'_>) -> R) -> R {
+    Python::attach(body)
+}

@@ -5,7 +5,9 @@ mod errors;
 mod event_loop;
 mod gate;
 mod imports;
+mod measure;
 mod pool;
+mod report;
 mod transport;
 
 use pyo3::prelude::*;
@@ -18,9 +20,13 @@ mod _nalsil {
     #[pymodule_export]
     use event_loop::EventLoop;
     #[pymodule_export]
+    use measure::{Meter, Unit, effective_cores};
+    #[pymodule_export]
     use pool::{
         PoolView, ThreadPool, WorkerThread, check_cancelled, run_from_thread, run_sync_from_thread,
     };
+    #[pymodule_export]
+    use report::{judge, render};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -3,7 +3,7 @@
 use super::object::{Obj, Slot, Visit};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::mem::ManuallyDrop;
 
 /// Arguments that a callback keeps without a tuple.
@@ -106,6 +106,30 @@ pub fn call<'py, const N: usize>(
                 stack.as_ptr().add(1),
                 N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
                 std::ptr::null_mut(),
+            )
+        });
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// Calls `callable` with a tuple of arguments, and keywords.
+///
+/// # Errors
+///
+/// What the call raises.
+pub fn call_with<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: everything is alive; null means that an exception is set.
+    unsafe {
+        let result = hang_when_ended(|| {
+            of_unknown_origin(unwinding::PyObject_Call as TupleCall)(
+                callable.as_ptr(),
+                arguments.as_ptr(),
+                keywords,
             )
         });
         Bound::from_owned_ptr_or_err(callable.py(), result)

@@ -24,7 +24,7 @@ mod thread;
 pub use attribute::{Attribute, Getter, attribute, getter, instance_getter};
 pub use buffer::{ReadView, WriteView};
 pub use bytes::{BytesWriter, as_bytes};
-pub use call::{Callback, call, call_method};
+pub use call::{Callback, call, call_method, call_with};
 pub use call_key::{function_key, function_name};
 pub use class::{BodyOf, ClassCell, Instance, Native, Step, add_class, stop_iteration};
 pub use context::{copy_context, copy_of, run_in};
@@ -32,4 +32,4 @@ pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_p
 pub use object::{Obj, Slot, Visit};
 pub use once::Once;
 pub(crate) use once::intern;
-pub use thread::{Acquired, ThreadLock, thread_ident};
+pub use thread::{Acquired, ThreadLock, thread_ident, thread_state};

@@ -1,6 +1,7 @@
 //! Which thread this is, and what threads of Python wait on.
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 use std::ffi::{c_int, c_longlong, c_void};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -11,6 +12,12 @@ pub fn thread_ident() -> u64 {
     // SAFETY: reads the number of the running thread; needs no interpreter.
     #[expect(clippy::useless_conversion, reason = "the type differs between systems")]
     u64::from(unsafe { ffi::PyThread_get_thread_ident() })
+}
+
+/// Where the interpreter keeps the state of the running thread.
+pub fn thread_state(_py: Python<'_>) -> u64 {
+    // SAFETY: attached, so there is a state. It is only compared with, never followed.
+    unsafe { ffi::PyThreadState_Get() as u64 }
 }
 
 // Not declared by PyO3.
