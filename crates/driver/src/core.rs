@@ -6,6 +6,7 @@
 
 use crate::event::{Event, Events};
 use crate::inbox::Handle;
+use crate::spin::{self, Spin};
 use crate::timers::{Cancellable, Timers};
 use nalsil_observe::LoopBatch;
 use std::collections::VecDeque;
@@ -31,6 +32,8 @@ pub enum Wait {
     Poll,
     /// Sleep until something happens, or for that long.
     Park(Option<Duration>),
+    /// The same, but look again for a moment before. [`Core::note_spin`] follows.
+    SpinAndPark(Option<Duration>),
 }
 
 /// What only the loop's own thread touches.
@@ -44,6 +47,8 @@ pub struct Core<T> {
     discarded: Vec<T>,
     turns_unpolled: u32,
     items_unpolled: usize,
+    /// Whether and when to look again before a sleep; `None`: never.
+    spin: Option<Spin>,
     /// Second of the last look, unless it was just now and nobody has read the clock since.
     polled_at: Option<f64>,
     /// Second in which the last sleep began, until it is known what ended it.
@@ -62,6 +67,7 @@ impl<T: Cancellable> Default for Core<T> {
             discarded: Vec::new(),
             turns_unpolled: 0,
             items_unpolled: 0,
+            spin: None,
             polled_at: Some(f64::NEG_INFINITY),
             parked_at: None,
             events_found: false,
@@ -107,20 +113,39 @@ impl<T: Cancellable> Core<T> {
         self.discard_cancelled_head();
         let now = now();
         match self.timers.earliest() {
-            None => {
-                self.parked_at = Some(now);
-                Wait::Park(None)
-            }
+            None => self.sleep(None, now),
             Some(when) => {
                 let seconds = (when - now).min(MAX_SLEEP);
                 if seconds <= 0.0 {
                     Wait::Poll
                 } else {
-                    self.parked_at = Some(now);
                     // Rounded up, so that the sleep does not end just before the timer is due.
-                    Wait::Park(Some(Duration::from_secs_f64(seconds) + Duration::from_nanos(1)))
+                    self.sleep(
+                        Some(Duration::from_secs_f64(seconds) + Duration::from_nanos(1)),
+                        now,
+                    )
                 }
             }
+        }
+    }
+
+    fn sleep(&mut self, limit: Option<Duration>, now: f64) -> Wait {
+        self.parked_at = Some(now);
+        let worthwhile = limit.is_none_or(|limit| limit > spin::BOUND)
+            && self.spin.as_mut().is_some_and(Spin::is_due);
+        if worthwhile { Wait::SpinAndPark(limit) } else { Wait::Park(limit) }
+    }
+
+    /// Lets the loop look again before some sleeps. Only for systems with several processors: on
+    /// one, looking keeps from running what is waited for.
+    pub fn allow_spin(&mut self) {
+        self.spin = Some(Spin::default());
+    }
+
+    /// Notes whether something came while it was looked again before a sleep.
+    pub fn note_spin(&mut self, caught: bool) {
+        if let Some(spin) = &mut self.spin {
+            spin.note(caught);
         }
     }
 
@@ -142,6 +167,9 @@ impl<T: Cancellable> Core<T> {
 
     /// Brings the event buffer back, with what the wait found, and queues it as `to_item` says.
     pub fn finish_wait(&mut self, events: Events, slept: bool, to_item: impl Fn(Event) -> T) {
+        if let Some(spin) = &mut self.spin {
+            spin.note_events(events.iter());
+        }
         let before = self.ready.len();
         self.ready.extend(events.iter().map(to_item));
         self.counts.polls += 1;
@@ -304,6 +332,32 @@ mod tests {
     }
 
     #[test]
+    fn one_conversation_is_looked_at_again_unless_a_timer_is_near() {
+        let mut core: Core<i32> = Core::default();
+        let converse = |core: &mut Core<i32>| {
+            for _ in 0..100 {
+                let mut events = core.take_events();
+                let (token, ready) = (Token::from_bits(7), Interest::READABLE);
+                events.buffer.clear_for_test();
+                events.buffer.push_for_test(Event { token, ready });
+                core.finish_wait(events, true, |_| 1);
+                run(core, 0.0);
+                core.plan(|| 0.0, false);
+            }
+        };
+        converse(&mut core);
+        assert_eq!(core.plan(|| 0.0, false), Wait::Park(None), "not allowed");
+        core.allow_spin();
+        converse(&mut core);
+        assert_eq!(core.plan(|| 0.0, false), Wait::SpinAndPark(None));
+        core.push_timer(1.0, 1);
+        assert!(matches!(core.plan(|| 0.0, false), Wait::SpinAndPark(Some(_))));
+        assert!(matches!(core.plan(|| 0.999_99, false), Wait::Park(Some(_))), "10 µs to go");
+        core.note_spin(false);
+        assert!(matches!(core.plan(|| 0.0, false), Wait::Park(Some(_))), "in vain");
+    }
+
+    #[test]
     fn a_cancelled_head_does_not_shorten_the_sleep() {
         let mut core: Core<i32> = Core::default();
         core.push_timer(1.0, -1);
@@ -351,7 +405,7 @@ mod tests {
                         let events = core.take_events();
                         core.finish_wait(events, false, |_| 0);
                     }
-                    Wait::Park(_) => panic!("work is ready"),
+                    Wait::Park(_) | Wait::SpinAndPark(_) => panic!("work is ready"),
                 }
                 assert!(unpolled <= if seconds > 0.0 { 2 } else { MAX_TURNS });
                 run(&mut core, clock.get());

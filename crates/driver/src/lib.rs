@@ -14,6 +14,7 @@ mod core;
 mod event;
 mod inbox;
 mod slab;
+mod spin;
 #[cfg_attr(loom, allow(dead_code))]
 mod sync;
 pub mod sys;

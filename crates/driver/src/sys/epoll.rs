@@ -3,11 +3,12 @@
 use super::check;
 use crate::core::Wait;
 use crate::event::{Event, Events, Interest, Token, Trigger};
+use crate::spin;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The number under which the wake-up is registered; no slab gives it out.
 pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
@@ -54,6 +55,11 @@ impl EventBuffer {
             token: Token::from_bits(event.u64),
             ready: readiness(event.events),
         })
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn clear_for_test(&mut self) {
+        self.events.clear();
     }
 
     #[cfg(all(test, not(loom)))]
@@ -186,7 +192,26 @@ impl Selector {
         match wait {
             Wait::Skip => Ok(()),
             Wait::Poll => self.wait(events, Some(Duration::ZERO)),
-            Wait::Park(timeout) => self.wait(events, timeout),
+            Wait::Park(timeout) | Wait::SpinAndPark(timeout) => self.wait(events, timeout),
+        }
+    }
+
+    /// Looks for events again and again, for a moment that is shorter than a sleep usually takes.
+    /// Returns whether there are any, or `come` says that there is something else.
+    ///
+    /// # Errors
+    ///
+    /// None with a valid selector.
+    pub fn spin(&self, events: &mut Events, come: impl Fn() -> bool) -> io::Result<bool> {
+        let end = Instant::now() + spin::BOUND;
+        loop {
+            self.wait(events, Some(Duration::ZERO))?;
+            if !events.buffer.events.is_empty() || come() {
+                return Ok(true);
+            }
+            if Instant::now() >= end {
+                return Ok(false);
+            }
         }
     }
 
@@ -321,7 +346,6 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
-    use std::time::Instant;
 
     fn found(selector: &Selector, timeout: Duration) -> Vec<Event> {
         let mut events = Events::default();
@@ -364,6 +388,21 @@ mod tests {
         far.shutdown(std::net::Shutdown::Write).unwrap();
         let reports = || found(&selector, Duration::from_secs(5));
         while !reports()[0].ready.is_exceptional() {}
+    }
+
+    #[test]
+    fn a_spin_ends_when_something_came_and_soon_anyway() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let selector = Selector::new().unwrap();
+        let fd = near.as_raw_fd();
+        selector.register(fd, token(), Interest::READABLE, Trigger::Level, false).unwrap();
+        let mut events = Events::default();
+        assert!(!selector.spin(&mut events, || false).unwrap());
+        assert!(selector.spin(&mut events, || true).unwrap());
+        assert_eq!(events.iter().count(), 0);
+        far.write_all(b"x").unwrap();
+        assert!(selector.spin(&mut events, || false).unwrap());
+        assert_eq!(events.iter().count(), 1);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! - The calls of [`net`] never block, whatever the mode of the descriptor.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 #[cfg(target_os = "linux")]
 mod epoll;
 pub mod net;
@@ -23,6 +25,18 @@ pub use epoll::{Selector, Wake};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("this system has no selector yet; add a file beside `sys/epoll.rs`");
+
+/// Whether the machine has several processors, whichever of them this process may use: the other
+/// side of a connection may use another.
+pub fn has_many_processors() -> bool {
+    // No lock, which a fork could take along; to ask twice does no harm.
+    static COUNT: AtomicI64 = AtomicI64::new(0);
+    if COUNT.load(Ordering::Relaxed) == 0 {
+        // SAFETY: no pointers.
+        COUNT.store(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }, Ordering::Relaxed);
+    }
+    COUNT.load(Ordering::Relaxed) > 1
+}
 
 /// A result of a system call that returns −1 on failure.
 pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {

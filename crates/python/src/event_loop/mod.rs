@@ -339,12 +339,11 @@ impl EventLoop {
         let selector = Selector::new().map_err(|e| os_error(&e))?;
         let wake = Wake::new().map_err(|e| os_error(&e))?;
         selector.register_wake(&wake).map_err(|e| os_error(&e))?;
-        let state = State {
-            core: Core::default(),
-            sources: Slab::default(),
-            by_fd: Vec::new(),
-            scratch: None,
-        };
+        let mut core = Core::default();
+        if nalsil_driver::sys::has_many_processors() {
+            core.allow_spin();
+        }
+        let state = State { core, sources: Slab::default(), by_fd: Vec::new(), scratch: None };
         let inbox = LoopHandle::new(wake);
         Ok(EventLoop {
             state: OwnerCell::new(state),

@@ -7,8 +7,9 @@ use crate::gate;
 use crate::pool as wakes;
 use crate::transport::Listener;
 use nalsil_driver::sys::time::monotonic;
-use nalsil_driver::{Event, Wait};
+use nalsil_driver::{Event, Events, Wait};
 use pyo3::prelude::*;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -78,38 +79,65 @@ impl EventLoop {
             return Ok(());
         }
         let mut events = self.state(py, |state| state.core.take_events());
-        let parks = matches!(wait, Wait::Park(_));
         // A short job is under way, or another thread has just been answered: what comes next may
         // be here before a sleep has begun.
-        let spins = parks
+        let answers = wait != Wait::Poll
             && wakes::may_spin()
             && (self.hops_under_way.load(Ordering::Relaxed) > 0
                 || self.called.load(Ordering::Relaxed)
                     && self.called.swap(false, Ordering::Relaxed));
-        let slept =
-            parks && if spins { self.inbox.prepare_spin() } else { self.inbox.prepare_park() };
-        let found = if slept {
+        let slept = match wait {
+            Wait::Skip | Wait::Poll => false,
+            Wait::Park(_) if !answers => self.inbox.prepare_park(),
+            Wait::Park(_) | Wait::SpinAndPark(_) => self.inbox.prepare_spin(),
+        };
+        let (found, caught) = if slept {
             self.publish(py);
             let found = gate::detached(py, || {
                 wakes::fire();
-                let caught = spins
-                    && (self.spin.until(|| self.inbox.is_woken()) || !self.inbox.park_after_spin());
-                self.selector.wait_for(&mut events, if caught { Wait::Poll } else { wait })
+                self.sleep(&mut events, wait, answers)
             });
             self.inbox.finish_park();
             wakes::clear(py);
             found
         } else {
             wakes::flush(py);
-            self.selector.wait_for(&mut events, Wait::Poll)
+            (self.selector.wait_for(&mut events, Wait::Poll), None)
         };
         self.state(py, |state| {
+            if let Some(caught) = caught {
+                state.core.note_spin(caught);
+            }
             state.core.finish_wait(events, slept, Ready::Io);
             state.core.take_inbox(&self.inbox);
         });
         found.map_err(|error| crate::errors::os_error(&error))?;
         // A signal may have ended the wait; its handler in Python runs here.
         py.check_signals()
+    }
+
+    /// Waits as `wait` says; if `answers`, looks for what other threads send first. The second
+    /// answer is for [`nalsil_driver::Core::note_spin`].
+    fn sleep(
+        &self,
+        events: &mut Events,
+        wait: Wait,
+        answers: bool,
+    ) -> (io::Result<()>, Option<bool>) {
+        if answers {
+            let caught = self.spin.until(|| self.inbox.is_woken());
+            let caught = caught || !self.inbox.park_after_spin();
+            return (self.selector.wait_for(events, if caught { Wait::Poll } else { wait }), None);
+        }
+        if !matches!(wait, Wait::SpinAndPark(_)) {
+            return (self.selector.wait_for(events, wait), None);
+        }
+        match self.selector.spin(events, || self.inbox.is_woken()) {
+            Ok(false) if self.inbox.park_after_spin() => {
+                (self.selector.wait_for(events, wait), Some(false))
+            }
+            spun => (spun.map(drop), Some(true)),
+        }
     }
 
     fn run_item(slf: &Bound<'_, Self>, item: Ready) -> PyResult<()> {
