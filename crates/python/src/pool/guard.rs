@@ -18,10 +18,11 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// How often the guard looks: a wake-up waits for one to two of these at most.
-const TICK: Duration = Duration::from_millis(1);
+/// How often the guard looks: the longest that a wake-up waits. On one processor a look costs as
+/// much as a round trip to a worker, so they are not to be many.
+const TICK: Duration = Duration::from_millis(2);
 /// Looks without anything to guard after which the guard sleeps.
-const QUIET_TICKS: u32 = 20;
+const QUIET_TICKS: u32 = 10;
 /// Two wake-ups of one thread within this time call for the guard.
 const CLOSE: Duration = Duration::from_micros(500);
 
@@ -31,8 +32,6 @@ struct List {
     /// Nearly always the only one.
     first: Option<Waker>,
     more: Vec<Waker>,
-    /// Whether the guard has seen the first of them before.
-    seen: bool,
 }
 
 impl List {
@@ -50,17 +49,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives the wake-ups of a list; the guard those only that it has met before.
-fn give_all(list: &Mutex<List>, only_seen: bool) -> bool {
+/// Gives the wake-ups of a list. Returns whether there were any.
+fn give_all(list: &Mutex<List>) -> bool {
     let (first, more) = {
         let mut list = lock(list);
         if list.first.is_none() {
             return false;
         }
-        if only_seen && !std::mem::replace(&mut list.seen, true) {
-            return true;
-        }
-        list.seen = false;
         (list.first.take(), std::mem::take(&mut list.more))
     };
     first.into_iter().chain(more).for_each(Waker::wake);
@@ -105,11 +100,11 @@ impl Guard {
                 continue;
             }
             std::thread::park_timeout(TICK);
-            quiet = if self.look(true) { 0 } else { quiet + 1 };
+            quiet = if self.look() { 0 } else { quiet + 1 };
             if quiet == QUIET_TICKS {
                 quiet = 0;
                 self.on_duty.store(false, Ordering::SeqCst);
-                self.look(false);
+                self.look();
                 self.call_sleepers();
             }
         }
@@ -127,13 +122,13 @@ impl Guard {
         });
     }
 
-    /// Looks through every list. Returns whether anything was there.
-    fn look(&self, only_seen: bool) -> bool {
+    /// Gives what is in any list. Returns whether anything was there.
+    fn look(&self) -> bool {
         let mut lists = lock(&self.lists);
         let mut found = false;
         lists.retain(|list| match list.upgrade() {
             Some(list) => {
-                found |= give_all(&list, only_seen);
+                found |= give_all(&list);
                 true
             }
             None => false,
@@ -162,7 +157,7 @@ thread_local! {
 impl Drop for Own {
     fn drop(&mut self) {
         // The thread ends, and nobody else will meet the list.
-        give_all(&self.list, false);
+        give_all(&self.list);
     }
 }
 
@@ -195,7 +190,7 @@ impl Own {
             lock(&self.list).push(waker);
             ANY.set(true);
             if !self.guard.on_duty.load(Ordering::SeqCst) {
-                give_all(&self.list, false);
+                give_all(&self.list);
             }
             return;
         }
@@ -234,7 +229,7 @@ pub fn ends_sleep() {
 #[inline]
 pub fn give() {
     if ANY.replace(false) {
-        OWN.with_borrow(|own| own.as_ref().map(|own| give_all(&own.list, false)));
+        OWN.with_borrow(|own| own.as_ref().map(|own| give_all(&own.list)));
     }
 }
 
