@@ -8,6 +8,8 @@
 //! - [`Selector::wait`] returns early on a signal, without an error. It sleeps at least as long
 //!   as asked otherwise, and reports a [`Wake`] that was signalled before or during the wait.
 //! - Descriptors are made close-on-exec and, sockets, non-blocking.
+//! - A sleep on a number ([`futex`]) ends when a signal comes, and a wake-up that comes after the
+//!   number was changed is never missed.
 //! - The calls of [`net`] never block, whatever the mode of the descriptor.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 #[cfg(target_os = "linux")]
 mod epoll;
+#[cfg(target_os = "linux")]
+pub mod futex;
 pub mod net;
 pub mod time;
 

@@ -32,4 +32,4 @@ pub use method::{Call, Method, MethodDef, add_methods, check_job, check_job_of_p
 pub use object::{Obj, Slot, Visit};
 pub use once::Once;
 pub(crate) use once::intern;
-pub use thread::{Acquired, ThreadLock, thread_ident, thread_state};
+pub use thread::{thread_ident, thread_state};

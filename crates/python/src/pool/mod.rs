@@ -354,7 +354,7 @@ impl Shared {
             }
             return Ok(room);
         }
-        let parker = ThreadParker::of_this_thread()?;
+        let parker = ThreadParker::of_this_thread();
         let waker = parker.prepare();
         if !self.pool.wait_for_room(&waker) {
             return Ok(room);

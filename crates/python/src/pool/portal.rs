@@ -249,13 +249,10 @@ fn call_and_wait(
         }
     }
     // Before the call is sent: what it needs may turn out to be hopeless as soon as it runs.
-    let parker = ThreadParker::of_this_thread();
-    let sent = parker.and_then(|parker| {
-        if let Some(blocked) = &blocked {
-            blocked.set_waker(py, parker.waker());
-        }
-        send(event_loop, kind, callback, context)
-    });
+    if let Some(blocked) = &blocked {
+        blocked.set_waker(py, ThreadParker::of_this_thread().waker());
+    }
+    let sent = send(event_loop, kind, callback, context);
     let waited = sent.and_then(|(future, waker)| {
         wait::put_off(waker);
         let hopeless = || blocked.as_ref().is_some_and(worker::Blocked::is_hopeless);

@@ -8,13 +8,12 @@
 //! at once.
 
 use super::guard;
-use crate::capi::{Acquired, ThreadLock};
 use crate::gate;
-use pyo3::exceptions::PyMemoryError;
+use nalsil_driver::sys::futex::{self, Slept};
 use pyo3::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU8, AtomicU32, Ordering};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -150,15 +149,14 @@ pub fn flush(py: Python<'_>) {
     }
 }
 
-const NOT_WAITING: u8 = 0;
-const WAITING: u8 = 1;
-const ASLEEP: u8 = 2;
-const NOTIFIED: u8 = 3;
+const NOT_WAITING: u32 = 0;
+const WAITING: u32 = 1;
+const ASLEEP: u32 = 2;
+const NOTIFIED: u32 = 3;
 
 /// What a thread of Python waits on. There is one per thread.
 pub struct ThreadParker {
-    state: AtomicU8,
-    lock: ThreadLock,
+    state: AtomicU32,
 }
 
 /// How a wait ended.
@@ -172,19 +170,10 @@ pub enum Waited {
 
 impl ThreadParker {
     /// That of the calling thread.
-    ///
-    /// # Errors
-    ///
-    /// `MemoryError`.
-    pub fn of_this_thread() -> PyResult<Arc<Self>> {
+    pub fn of_this_thread() -> Arc<Self> {
         PARKER.with_borrow_mut(|place| {
-            if place.is_none() {
-                let lock = ThreadLock::taken()
-                    .ok_or_else(|| PyMemoryError::new_err("no memory for a lock"))?;
-                let state = AtomicU8::new(NOT_WAITING);
-                *place = Some(Arc::new(ThreadParker { state, lock }));
-            }
-            place.clone().ok_or_else(|| PyMemoryError::new_err("no memory for a lock"))
+            let new = || Arc::new(ThreadParker { state: AtomicU32::new(NOT_WAITING) });
+            Arc::clone(place.get_or_insert_with(new))
         })
     }
 
@@ -214,30 +203,42 @@ impl ThreadParker {
             static SPINNING: Spin =
                 const { Spin { score: AtomicI8::new(0), sat_out: AtomicU8::new(0) } };
         }
-        let acquired = gate::detached(py, || {
+        let slept = gate::detached(py, || {
             fire();
             let come = || self.state.load(Ordering::Acquire) == NOTIFIED;
-            if SPINNING.with(|spin| spin.until(come)) || !self.change(WAITING, ASLEEP) {
-                return Acquired::Released;
-            }
-            let acquired = self.lock.acquire(timeout);
-            if acquired != Acquired::Released && !self.change(ASLEEP, NOT_WAITING) {
-                // The waker was faster, and is about to release.
-                while self.lock.acquire(None) != Acquired::Released {}
-                return Acquired::Released;
-            }
-            acquired
+            if SPINNING.with(|spin| spin.until(come)) { Slept::Woken } else { self.sleep(timeout) }
         });
         self.state.store(NOT_WAITING, Ordering::Release);
         clear(py);
-        match acquired {
-            Acquired::Released => Ok(Waited::Woken),
-            Acquired::TimedOut => Ok(Waited::TimedOut),
-            Acquired::Interrupted => py.check_signals().map(|()| Waited::Woken),
+        match slept {
+            Slept::Woken => Ok(Waited::Woken),
+            Slept::TimedOut => Ok(Waited::TimedOut),
+            Slept::Interrupted => py.check_signals().map(|()| Waited::Woken),
         }
     }
 
-    fn change(&self, from: u8, to: u8) -> bool {
+    fn sleep(&self, timeout: Option<Duration>) -> Slept {
+        if !self.change(WAITING, ASLEEP) {
+            return Slept::Woken;
+        }
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let slept = futex::sleep_while(&self.state, ASLEEP, left);
+            // A wake-up of an earlier wait may come late, and is none of this one.
+            let woken = match slept {
+                Slept::Woken => self.state.load(Ordering::Acquire) == NOTIFIED,
+                Slept::TimedOut | Slept::Interrupted => !self.change(ASLEEP, NOT_WAITING),
+            };
+            match slept {
+                _ if woken => return Slept::Woken,
+                Slept::Woken => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    fn change(&self, from: u32, to: u32) -> bool {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
@@ -249,7 +250,7 @@ impl Wake for ThreadParker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
-            self.lock.release();
+            futex::wake(&self.state);
         }
     }
 }

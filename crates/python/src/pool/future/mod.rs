@@ -475,7 +475,7 @@ impl Future {
         end: Option<Instant>,
         given_up: impl Fn() -> bool,
     ) -> PyResult<bool> {
-        let parker = ThreadParker::of_this_thread()?;
+        let parker = ThreadParker::of_this_thread();
         loop {
             let waker = parker.prepare();
             let done = self.state.with(py, |state| {
