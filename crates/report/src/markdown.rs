@@ -2,7 +2,7 @@
 
 use crate::cells::{self, Column};
 use crate::rows::{self, Line};
-use crate::text::{headline, parts, sampler};
+use crate::text::{headline, parts, sampler, second};
 use crate::{Form, Report, Verdict, label};
 
 /// The report as Markdown: heading, table, verdict.
@@ -61,7 +61,7 @@ fn judgement(text: &mut String, report: &Report, verdict: &Verdict) {
         }
     };
     list("why", &verdict.because);
-    list("second", verdict.runner_up.as_slice());
+    list("second", second(report, verdict).as_slice());
     if !verdict.tie.is_empty() {
         list("tie", &[verdict.tie.join(", ")]);
     }

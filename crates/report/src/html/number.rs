@@ -4,7 +4,7 @@ use super::markup::Markup;
 use crate::quantity;
 
 /// What a number counts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Seconds,
     PerSecond,

@@ -237,20 +237,29 @@ pub(super) fn rows(page: &mut Markup, all: &[Series]) {
         page.fixed("<th scope=\"col\">").fixed(name).fixed("</th>");
     }
     page.fixed("<th scope=\"col\">State</th></tr></thead><tbody>");
-    for (series, row) in
-        all.iter().flat_map(|series| series.rows.iter().map(move |row| (series, row)))
-    {
-        page.fixed("<tr><th scope=\"row\">");
-        name(page, series, row);
-        page.fixed("</th>");
-        for (_, field, unit, value) in COLUMNS {
-            page.fixed("<td>");
-            number(page, &row.path(field), value(row), unit);
-            page.fixed("</td>");
+    for series in all {
+        for row in &series.rows {
+            page.fixed("<tr><th scope=\"row\">");
+            name(page, series, row);
+            page.fixed("</th>");
+            cells_of_row(page, row);
+            page.fixed("</tr>");
         }
-        page.fixed("<td class=\"reason\">");
-        reason(page, row);
-        page.fixed("</td></tr>");
     }
     page.fixed("</tbody></table>");
+}
+
+/// The numbers of a row and its state; of a row without numbers, its state in their place.
+fn cells_of_row(page: &mut Markup, row: &Row) {
+    let measures = |column: &&Column| column.2 != Unit::Count && (column.3)(row).is_some();
+    let shown = if COLUMNS.iter().any(|column| measures(&column)) { COLUMNS.len() } else { 1 };
+    for (_, field, unit, value) in &COLUMNS[..shown] {
+        page.fixed("<td>");
+        number(page, &row.path(field), value(row), *unit);
+        page.fixed("</td>");
+    }
+    let columns = (COLUMNS.len() + 1 - shown).to_string();
+    page.open("td", &[("class", "reason"), ("colspan", &columns)]);
+    reason(page, row);
+    page.fixed("</td>");
 }

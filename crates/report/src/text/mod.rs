@@ -14,7 +14,7 @@ use crate::Report;
 use style::Paper;
 
 pub(crate) use head::parts;
-pub(crate) use verdict::{headline, sampler};
+pub(crate) use verdict::{headline, sampler, second};
 
 /// How the text is to look.
 #[derive(Clone, Copy, Debug)]

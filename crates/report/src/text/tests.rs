@@ -78,6 +78,7 @@ fn the_verdict_follows_the_table() {
     for label in ["why", "second", "flips", "for you", "limits", "sampler"] {
         line(verdict, label);
     }
+    assert_eq!(line(verdict, "second").trim(), "second   threads at 64, 3.50x the time");
 }
 
 #[test]

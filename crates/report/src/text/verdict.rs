@@ -1,8 +1,9 @@
 //! The verdict and what belongs to it.
 
 use super::style::{Paper, Style};
-use crate::quantity::percent;
-use crate::{Confidence, Report, Verdict, label};
+use crate::quantity::{factor, percent};
+use crate::rows::{self, Line};
+use crate::{Confidence, Form, Report, Verdict, label};
 
 /// Columns of the labels.
 const INDENT: usize = 10;
@@ -17,9 +18,7 @@ pub(super) fn write(paper: &mut Paper, report: &Report) {
     };
     paper.labelled(style, "VERDICT", INDENT, &headline(report, verdict));
     several(paper, " why", &verdict.because);
-    if let Some(second) = &verdict.runner_up {
-        several(paper, " second", std::slice::from_ref(second));
-    }
+    several(paper, " second", &second(report, verdict).into_iter().collect::<Vec<_>>());
     if !verdict.tie.is_empty() {
         several(paper, " tie", &[verdict.tie.join(", ")]);
     }
@@ -35,7 +34,7 @@ pub(crate) fn headline(report: &Report, verdict: &Verdict) -> String {
     let Some(form) = &verdict.form else {
         return "none: no form ran to its end with the right results".to_owned();
     };
-    let row = report.forms.iter().find(|row| crate::rows::is_winner(report, row));
+    let row = report.forms.iter().find(|row| rows::is_winner(report, row));
     let winner = row.map_or_else(|| form.clone(), |row| label::at(row, &report.forms));
     let winner = label::printable(&winner);
     let function = verdict.function.as_deref().filter(|name| !winner.contains(*name));
@@ -45,6 +44,27 @@ pub(crate) fn headline(report: &Report, verdict: &Verdict) -> String {
         Confidence::Withheld => format!("withheld; measured as best: {winner}{function}"),
         sure => format!("{winner}{function}, confidence {} ({})", sure.as_str(), apart(verdict)),
     }
+}
+
+/// The next best form, its concurrency and how much longer it takes.
+pub(crate) fn second(report: &Report, verdict: &Verdict) -> Option<String> {
+    let name = verdict.runner_up.as_deref()?;
+    let time = |row: &Form| row.elapsed().map(|(_, median, _)| median);
+    let lines = rows::lines(report);
+    let measured = || {
+        lines.iter().filter_map(|line| match line {
+            Line::Measured(row) => Some(*row),
+            _ => None,
+        })
+    };
+    let row = measured().find(|row| label::name(row, &report.forms) == name);
+    let own = measured().find(|row| rows::is_winner(report, row)).and_then(time);
+    Some(match row.zip(own).and_then(|(row, own)| Some((row, time(row)? / own))) {
+        Some((row, ratio)) => {
+            format!("{}, {} the time", label::at(row, &report.forms), factor(ratio))
+        }
+        None => label::printable(name),
+    })
 }
 
 /// How the winner's interval lies to the others.

@@ -15,8 +15,8 @@ use crate::{Form, Status, Work};
 
 /// How busy a loop may be. Beyond, predictions were off by up to a factor of two.
 const FREE_LOOP: f64 = 0.35;
-/// Where the truth lies, as factors of the threads' interval. Of ten works with a loop less busy
-/// than that, coroutines took 1.01 to 1.47 times the threads' time, most of them 1.04 times.
+/// Where the truth lies, as factors of the threads' interval. In ten measurements with a loop less
+/// busy than that, coroutines took 1.01 to 1.47 times the threads' time, most of them 1.04 times.
 const BAND: (f64, f64) = (0.85, 1.45);
 /// The share of a unit that may wait for what a loop cannot.
 const FOREIGN: f64 = 0.10;
@@ -59,10 +59,10 @@ fn row(rows: &[Form], items: u64) -> Option<Form> {
     if able.is_empty() {
         return refused("threads gain nothing from more in flight".to_owned());
     }
-    if able.iter().all(|one| busy(one, &seen).is_none()) {
+    if able.iter().all(|one| busy(one).is_none()) {
         return refused("the processor time of the threads is not known".to_owned());
     }
-    let full = busy(&threads, &seen).filter(|busy| *busy >= FREE_LOOP);
+    let full = busy(&threads).filter(|busy| *busy >= FREE_LOOP);
     let note = full.map(|busy| {
         format!(
             "at {} one loop would be about {} busy: no prediction there",
@@ -70,34 +70,33 @@ fn row(rows: &[Form], items: u64) -> Option<Form> {
             percent(busy.min(1.0))
         )
     });
-    match able.iter().find(|one| busy(one, &seen).is_some_and(|busy| busy < FREE_LOOP)) {
+    match able.iter().find(|one| busy(one).is_some_and(|busy| busy < FREE_LOOP)) {
         Some(one) => Some(predicted(one, note)),
         None => refused(note.unwrap_or_else(|| "a loop would be full at any of these".to_owned())),
     }
 }
 
-/// The share of its time that one loop would compute. What child processes compute is no loop's
-/// time: where a unit waits for these, only its own part counts.
-fn busy(threads: &Contender<'_>, seen: &Nature<'_>) -> Option<f64> {
-    let busy = if seen.wait(Wait::Child) >= FOREIGN {
-        let shares = threads.row.shares?;
-        Some((shares.cpu_python? + shares.cpu_native?) * threads.row.concurrency.float()?)
-    } else {
-        threads.row.cpu_s.map(|cpu| cpu / threads.median)
-    };
-    busy.filter(|busy| busy.is_finite())
+/// The share of its time that one loop would compute.
+fn busy(threads: &Contender<'_>) -> Option<f64> {
+    threads.row.cpu_s.map(|cpu| cpu / threads.median).filter(|busy| busy.is_finite())
 }
 
 /// Why tasks cannot do what the unit does.
 fn foreign(seen: &Nature<'_>) -> Option<String> {
     let disk = seen.wait(Wait::Disk);
     let lock = seen.wait(Wait::Lock);
+    let child = seen.wait(Wait::Child);
     if seen.held >= HELD {
         Some(format!("{} of a unit holds the GIL asleep, which stops a loop", percent(seen.held)))
     } else if seen.is_cpu_bound() {
         Some(format!("{} of a unit computes: one loop runs one at a time", percent(seen.cpu)))
     } else if disk >= FOREIGN {
         Some(format!("{} of a unit waits for the disk, which a loop cannot", percent(disk)))
+    } else if child >= FOREIGN {
+        Some(format!(
+            "{} of a unit waits for child processes, and starting these stops a loop",
+            percent(child)
+        ))
     } else if lock >= FOREIGN {
         Some(format!("{} of a unit waits for locks, which stop a loop", percent(lock)))
     } else {

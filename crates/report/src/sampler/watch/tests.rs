@@ -36,7 +36,9 @@ fn watched(rate: f64, unit: impl Fn() + Send + 'static) -> Seen {
 fn a_sleep_is_seen_as_one() {
     let seen = watched(500.0, || std::thread::sleep(Duration::from_millis(5)));
     assert!(seen.waits_known);
-    assert!(seen.tally.sleep > 0.5 * seen.observed, "{seen:?}");
+    // On a busy machine it also waits for a processor, which looks like running.
+    assert!(seen.tally.sleep > 0.0, "{seen:?}");
+    assert_eq!(seen.tally.waiting() + seen.tally.selecting(), seen.tally.sleep, "{seen:?}");
     assert!(!seen.latencies.is_empty());
     assert!(seen.latencies.iter().all(|&nanoseconds| nanoseconds >= 5_000_000));
 }
@@ -47,7 +49,7 @@ fn work_is_seen_as_running_and_counted_by_the_kernel() {
         std::hint::black_box((0..100_000u64).sum::<u64>());
     });
     let tally = &seen.tally;
-    assert!(tally.running > tally.waiting() + tally.selecting(), "{seen:?}");
+    assert!(tally.running > 0.0 && tally.waiting() + tally.selecting() == 0.0, "{seen:?}");
     let processor = seen.processor.expect("Linux counts");
     let units: u64 = seen.latencies.iter().sum();
     assert!(processor.on + processor.queued > units / 2, "{seen:?}");

@@ -22,6 +22,7 @@ pub(super) fn flips(case: &Case<'_>) -> Vec<String> {
         flips.extend(apart.and_then(|apart| longer_units(case, seen, apart)));
     } else {
         let threads = case.best(|kind| matches!(kind, Kind::Threads | Kind::Coroutines));
+        let threads = threads.filter(|one| one.row.concurrency.unwrap_or(1) > 1);
         flips.extend(threads.and_then(|threads| longer_waits(case, seen, threads)));
     }
     if flips.is_empty() {

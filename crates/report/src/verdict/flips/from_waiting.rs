@@ -2,7 +2,7 @@
 
 use super::{locked, python_passes};
 use crate::label::Kind;
-use crate::quantity::{amount, digits, factor, percent, seconds};
+use crate::quantity::{amount, bytes, digits, factor, percent, seconds};
 use crate::verdict::case::Case;
 use crate::verdict::choice::WORTH;
 use crate::verdict::cost;
@@ -52,6 +52,9 @@ pub(super) fn from_threads(case: &Case<'_>) -> Vec<String> {
     flips
 }
 
+/// So many in flight show what memory one takes.
+const MANY: f64 = 10_000.0;
+
 /// To tasks that were measured and lost.
 fn to_tasks(case: &Case<'_>) -> Option<String> {
     let tasks = case.best(|kind| kind == Kind::Coroutines)?;
@@ -68,13 +71,13 @@ fn to_tasks(case: &Case<'_>) -> Option<String> {
     case.winner.row.concurrency.0.filter(|units| *units > 1)?;
     let memory = |row: &crate::Form| row.bytes_per_unit.filter(|bytes| *bytes > 0.0);
     let (thread, task_bytes) = (memory(case.winner.row)?, memory(tasks.row)?);
-    let all = case.report.machine.memory_bytes.float()?;
     (thread > task_bytes).then(|| {
         format!(
-            "to {task} ({slower}), if much more must be in flight: {} threads fill the memory, or {} \
+            "to {task} ({slower}), if much more must be in flight: {} would take {} as threads, {} as \
              tasks",
-            amount(all / thread),
-            amount(all / task_bytes)
+            amount(MANY),
+            bytes(thread * MANY),
+            bytes(task_bytes * MANY)
         )
     })
 }

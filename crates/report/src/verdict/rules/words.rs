@@ -252,17 +252,26 @@ fn decided(case: &Case<'_>) -> String {
     let rivals = || case.tie().iter().filter(|one| one.index != case.winner.index);
     let simpler = rivals().find(|one| simplicity(one) < simplicity(&case.winner));
     if let Some(simpler) = simpler {
-        return format!(
-            "the simpler {} by its median {} the winner's time",
-            case.at(simpler.row),
-            factor(case.slower(simpler))
-        );
+        return not_simpler(case, simpler);
     }
     let equal = rivals().find(|one| simplicity(one) == simplicity(&case.winner));
     match (equal, case.by) {
         (None, _) => format!("the simplest of them: {winner}"),
         (Some(equal), Some(cost)) => by_cost(case, equal, cost),
         (Some(_), None) => format!("the shortest median of the simplest: {winner}"),
+    }
+}
+
+/// Why a simpler form of the tie is not taken.
+fn not_simpler(case: &Case<'_>, simpler: &Contender<'_>) -> String {
+    let name = case.at(simpler.row);
+    let ratio = case.slower(simpler);
+    if ratio > WORTH {
+        format!("though simpler, {name} took {} the winner's time", factor(ratio))
+    } else if case.nature.is_some_and(|seen| case.machine.bars(&seen, simpler)) {
+        format!("though simpler, {name} cannot run Python side by side")
+    } else {
+        format!("the shortest median: {}", case.at(case.winner.row))
     }
 }
 

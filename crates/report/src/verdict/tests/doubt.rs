@@ -153,3 +153,14 @@ fn threads_that_run_native_code_may_win_on_a_busy_machine() {
     let report = busy(vec![native("plain", 1, 1.65), native("threads", 2, 1.0)]);
     assert_eq!(taken(&report), ("threads", 2));
 }
+
+#[test]
+fn a_tie_with_threads_that_run_python_goes_to_processes_on_a_busy_machine() {
+    let report = busy(vec![
+        python("plain", 1, 1.65),
+        python("threads", 64, 0.76).also("gil", 0.8),
+        python("processes", 2, 0.75),
+    ]);
+    assert_eq!(taken(&report), ("processes", 2));
+    says(&verdict(&report).because, &["threads at 64 cannot run Python side by side"]);
+}

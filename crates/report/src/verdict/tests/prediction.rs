@@ -75,6 +75,7 @@ fn what_a_loop_cannot_wait_for_is_refused() {
     refused(&seen(0.02, 0.0, "disk", 0.98), "98 % of a unit waits for the disk");
     refused(&seen(0.6, 0.3, "net", 0.1), "90 % of a unit computes");
     refused(&seen(0.02, 0.0, "lock", 0.98), "98 % of a unit waits for locks");
+    refused(&seen(0.02, 0.0, "child", 0.98), "98 % of a unit waits for child processes");
     refused(&judged(vec![row("threads", 8, 0.3)]), "not known here");
     refused(&judged(vec![waiting("threads", 1, 0.3)]), "gain nothing from more in flight");
 }
@@ -93,16 +94,6 @@ fn a_prediction_is_replaced_not_repeated() {
     let once = report.clone();
     crate::judge(&mut report);
     assert_eq!(report, once);
-}
-
-/// The children compute for all of the time; the unit itself for 2 % of it.
-#[test]
-fn what_child_processes_compute_does_not_fill_a_loop() {
-    let children = |form: &str, at: u64, seconds: f64| {
-        row(form, at, seconds).shares(0.02, 0.0, "child", 0.98).cpu(2.0 * seconds)
-    };
-    let report = judged(vec![children("plain", 1, 2.0), children("threads", 2, 1.0)]);
-    assert!(predicted(&report).is_some_and(|row| row.band.is_some()));
 }
 
 #[test]

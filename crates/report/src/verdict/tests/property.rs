@@ -60,13 +60,15 @@ proptest! {
         }
     }
 
-    /// A verdict that is not withheld takes the fastest row, one that overlaps it, one within 5 % of it of the same
-    /// form, or plain code that is within a tenth of it.
+    /// A verdict that is not withheld takes the fastest row, one that overlaps it, one within 5 % of
+    /// it of the same form, or plain code that is within a tenth of it.
     #[test]
     fn the_winner_does_not_contradict_the_table(report in any_report()) {
         let report = judged(report);
         let Some(winner) = winner(&report) else { return Ok(()) };
-        prop_assume!(report.verdict.as_ref().unwrap().rule != Some(0));
+        if report.verdict.as_ref().unwrap().rule == Some(0) {
+            return Ok(());
+        }
         let all = eligible(&report.forms);
         let shortest = all.iter().min_by(|a, b| a.median.total_cmp(&b.median)).unwrap();
         let ratio = winner.median / shortest.median;
@@ -84,7 +86,9 @@ proptest! {
         let report = judged(report);
         let Some(winner) = winner(&report) else { return Ok(()) };
         let simplicity = |one: &Contender<'_>| Kind::of(&one.row.form).simplicity();
-        prop_assume!(report.verdict.as_ref().unwrap().rule != Some(0));
+        if report.verdict.as_ref().unwrap().rule == Some(0) {
+            return Ok(());
+        }
         let medians = eligible(&report.forms).into_iter().map(|one| one.median);
         let shortest = medians.fold(f64::INFINITY, f64::min);
         for other in contenders(&report.forms) {
