@@ -1,1 +1,4 @@
-"""What `make run` and `make test` do. Only the standard library, on any Python from 3.11 on."""
+"""What `make run`, `make test` and `make guide` do, on any Python from 3.11 on.
+
+Only the standard library, but for the probes of the guide, which measure nalsil.
+"""

@@ -35,6 +35,23 @@ TESTS = ROOT / "tests"
 
 CARGO_DENY = "0.20.2"
 
+MANY_COMPARISONS = [
+    f"--ignore=tests/choice/{name}"
+    for name in (
+        "page",
+        "test_bad_usage.py",
+        "test_bad_work.py",
+        "test_command_line.py",
+        "test_executors.py",
+        "test_meter_mixtures.py",
+        "test_results.py",
+        "test_setup_teardown.py",
+        "test_verdicts_small.py",
+    )
+]
+"""Each of these runs for minutes, so the newest Python does for all of them; the others compare the
+works of examples/work, and test the meter."""
+
 LOOM = {
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
@@ -78,7 +95,7 @@ def all_steps(pythons: list[Python]) -> Iterator[Step]:
     yield from _format_and_lint()
     yield from _rust(pythons[0])
     for python in pythons:
-        yield from _python(python)
+        yield from _python(python, newest=python is pythons[-1])
     yield from _once(pythons[0])
 
 
@@ -152,7 +169,7 @@ def _rust(python: Python) -> Iterator[Step]:
         )
 
 
-def _python(python: Python) -> Iterator[Step]:
+def _python(python: Python, *, newest: bool) -> Iterator[Step]:
     folder = ENVIRONMENTS / python.minor
     name = f"python {python.minor}"
     installed = f"{name}: release build"
@@ -179,6 +196,7 @@ def _python(python: Python) -> Iterator[Step]:
         lambda shell: shell.run(
             *(interpreter(folder), "-m", "pytest", "tests", "--durations=10"),
             *("--ignore=tests/conformance", "--ignore=tests/house"),
+            *(() if newest else MANY_COMPARISONS),
         ),
         needs=[installed],
     )

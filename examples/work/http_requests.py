@@ -37,6 +37,7 @@ async def teardown() -> None:
     while connections:
         connections.pop().close()
     of_thread = threading.local()
+    server.kill()
     server.communicate()
 
 

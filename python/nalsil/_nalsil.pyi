@@ -276,7 +276,8 @@ class StreamTransport(asyncio.Transport):
 @final
 class Meter:
     """Measures units of work in this process: counts exactly what the kernel counts, and samples
-    where the rest of the time goes, without ever taking the GIL for it."""
+    where the rest of the time goes, without ever taking the GIL for it. What a thread computes
+    between its units counts as theirs; what it waits for between them does not count."""
 
     def __new__(
         cls, *, mode: Literal["units", "loop", "threads"] = "units", rate: float = 250.0

@@ -17,7 +17,7 @@ from concurrent.futures import BrokenExecutor
 from functools import partial
 from importlib import import_module
 
-from nalsil._compare import items
+from nalsil._compare import machine
 from nalsil._compare.failures import Failure, failure_of
 from nalsil._compare.forms import Form, Measure, measure_of
 from nalsil._compare.protocol import Channel, Closed, Message
@@ -78,6 +78,7 @@ def _answer(channel: Channel) -> None:
         request = channel.receive()
         if measure is None:
             measure = measure_of(Form(*request["form"]))
+            machine.rss_bytes_at_first()
         channel.send(_measured(measure, work, request))
         # What the work wrote belongs to this measurement, for rows that tell of it.
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -110,8 +111,7 @@ def _describe(work: Work) -> Message:
 
 
 def _measured(measure: Measure, work: Work, request: Message) -> Message:
-    count = len(work.items)
-    order = Order.of(request, lambda wanted, seed: items.chosen(wanted, count, seed))
+    order = Order.of(request, len(work.items))
     path = work.target.path
     try:
         return {"reading": measure(work, order)}

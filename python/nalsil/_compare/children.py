@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nalsil._compare import machine
@@ -102,7 +102,8 @@ class Children:
         for child in self._alive:
             child.kill()
         self._alive.clear()
-        while left := machine.marked(self._mark):
+        deadline = time.monotonic() + GRACE
+        while (left := machine.marked(self._mark)) and time.monotonic() < deadline:
             for process in left:
                 with contextlib.suppress(OSError):
                     os.kill(process, signal.SIGKILL)
@@ -188,8 +189,7 @@ class Child:
     def _where(self) -> tuple[str | None, str | None]:
         """Ask the child, by a signal, for the line that it is at."""
         self._tail = b""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, STACKS)
+        self._send(STACKS)
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
             with contextlib.suppress(Closed):
@@ -232,6 +232,22 @@ class Child:
             return None
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
+    def _kill_group(self) -> None:
+        """Kill the group; what tidies up after multiprocessing gets a moment to do so."""
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and (left := machine.group(self._process.pid)):
+            self._send(signal.SIGKILL, left)
+            time.sleep(0.005)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _send(self, number: signal.Signals, members: Iterable[int] | None = None) -> None:
+        """Send a signal to the group, but not to what tidies up after multiprocessing."""
+        for process in machine.group(self._process.pid) if members is None else members:
+            if not machine.is_tracker(process):
+                with contextlib.suppress(OSError):
+                    os.kill(process, number)
+
     def let_end(self) -> None:
         """Tell the child that there is no more to do."""
         self._channel.close()
@@ -239,8 +255,7 @@ class Child:
     def kill(self) -> None:
         """Kill the process group, and let go of everything."""
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill_group()
             self._process.wait()
         self._selector.close()
         self._channel.close()

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nalsil import _nalsil
-from nalsil._compare.conductor import Conductor, Options
+from nalsil._compare.conductor import Conductor
 from nalsil._compare.forms import FORMS
 from nalsil._compare.items import DEFAULT, MOST
+from nalsil._compare.options import Options
 from nalsil._compare.progress import Progress
 from nalsil._compare.rows import Row
 from nalsil._compare.target import parse_target

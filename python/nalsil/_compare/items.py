@@ -52,14 +52,26 @@ def _listed(source: Any, name: str) -> Sequence[Any]:
         ) from error
 
 
-def chosen(count: int, items: int, seed: int) -> Sequence[int]:
-    """Return the indices of the items that a round takes.
+def for_checks(count: int, items: int) -> Sequence[int]:
+    """Return the indices of the items whose results are compared.
 
-    All of them in their own order, or the first of a shuffle: with one seed, forms that take fewer
-    take a part of what the others take, so that they meet like items.
+    The first of a shuffle that is always the same: who checks fewer checks a part of what the
+    others check, so that there is something to compare.
     """
     if count >= items:
         return range(items)
     order = list(range(items))
-    random.Random(seed).shuffle(order)
+    random.Random(0).shuffle(order)
     return order[:count]
+
+
+def for_round(count: int, items: int, seed: int) -> Sequence[int]:
+    """Return the indices of the items that a round takes, in their own order.
+
+    All of them, or one at random of each of `count` stretches of equal length: items that take
+    longer than others often lie side by side, and so each form meets its part of them.
+    """
+    if count >= items:
+        return range(items)
+    pick = random.Random(seed)
+    return [int((stretch + pick.random()) * items / count) for stretch in range(count)]

@@ -12,7 +12,14 @@ from nalsil._compare.forms import Form
 from nalsil._compare.plan import Portion, Sweep
 from nalsil._compare.protocol import Message
 from nalsil._compare.reading import Reading
-from nalsil._compare.rows import Row, all_errors, empty_row, numbers, seconds_per_unit
+from nalsil._compare.rows import (
+    Row,
+    all_errors,
+    empty_row,
+    numbers,
+    seconds_per_unit,
+    tell_growth,
+)
 
 
 @dataclass
@@ -97,6 +104,14 @@ class Lane:
     def title(self) -> str:
         """How a person tells it from the others."""
         return f"{self.form.name} `{self.function}`"
+
+    @property
+    def start_s(self) -> float:
+        """Seconds that a measurement takes to start, at most; an executor is started but once."""
+        readings = [reading for trial in self.trials.values() for reading in trial.readings]
+        if self.form.scale == "executor" or not readings:
+            return 0.0
+        return max(reading["start_s"] for reading in readings)
 
     def trial(self, concurrency: int) -> Trial:
         """Return what there is at a concurrency."""
@@ -192,7 +207,10 @@ class Lane:
         if not self.trials:
             row = empty_row(self.form.name, self.function, None)
             return [{**row, "note": self.left_out or "the budget ended before its turn"}]
-        return [self._row(step, items) for step in sorted(self.trials)]
+        rows = [self._row(step, items) for step in sorted(self.trials)]
+        if self.form.scale != "cores":
+            tell_growth(rows)
+        return rows
 
     def _row(self, concurrency: int, items: int) -> Row:
         trial = self.trials[concurrency]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import resource
@@ -53,6 +54,12 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
+@functools.cache
+def rss_bytes_at_first() -> int:
+    """Return what `rss_bytes()` was at the first call: before anything was measured."""
+    return rss_bytes()
+
+
 def private_bytes() -> int | None:
     """Return the resident memory that this process shares with nobody, in bytes, if it is told."""
     try:
@@ -95,6 +102,27 @@ def cpu_seconds_of(processes: list[int]) -> float:
             except (OSError, IndexError):
                 continue
     return nanoseconds / 1e9
+
+
+def group(leader: int) -> list[int]:
+    """Return the processes of a process group that have not ended."""
+    found = []
+    for process in _processes():
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(state[2]) == leader and state[0] not in "ZX":
+            found.append(process)
+    return found
+
+
+def is_tracker(process: int) -> bool:
+    """Return whether a process is the one that removes what multiprocessing has left behind."""
+    try:
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def marked(mark: str) -> list[int]:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 LADDER = (1, 4, 16, 64, 256, 1024)
 """Concurrencies of the first, coarse sweep."""
 
+MOST_AT_FIRST = 64
+"""Where the sweep of long units begins at most: what is behind them may not bear more."""
+
 MOST_PROCESSES = 64
 """The largest concurrency that is tried with processes and interpreters."""
 
@@ -19,7 +22,7 @@ MORE_CHECKED = 1.5
 GAIN = 1.05
 """A step must gain this much to count, and what is within it of the best is as good."""
 
-NEAR_FORM = 1.3
+NEAR_FORM = 2.0
 """Forms whose time is within this factor of the best one's are measured at more concurrencies."""
 
 NEAR_BEST = 1.2
@@ -30,6 +33,12 @@ HOPELESS = 5.0
 
 LONG = 25
 """A unit is long if the budget holds fewer than this many of them."""
+
+MOST_UNITS = 100_000
+"""Units of a round that takes its items again and again; more tell nothing more."""
+
+STRETCH = 2
+"""How many times as long as planned a round may last if it then takes all items."""
 
 CHECK_SHARE = 0.03
 """The part of the budget that running the reference on some items may take."""
@@ -42,6 +51,10 @@ SHORTEST_ROUND = 0.05
 
 LONGEST_ROUND = 0.5
 """Seconds after which a longer round tells no more than another one would."""
+
+
+DISPATCH = {"one": 0.0, "tasks": 1e-5, "cores": 1e-4, "executor": 2e-3}
+"""Seconds that handing over a unit may cost, by scale of the form: a guess until it is measured."""
 
 
 def ladder(scale: str, items: int, cpus: int, asked: Sequence[int] | None) -> list[int]:
@@ -103,6 +116,12 @@ class Sweep:
         self._flat = 0 if throughput > before * GAIN else self._flat + 1
         if self._flat >= 2 and self._may_refine and not self._refined:
             self._ahead.clear()
+
+    def start_at(self, concurrency: int) -> None:
+        """Begin in the middle, go up from there, and then down, for steps that take long."""
+        up = [step for step in self._ahead if step >= concurrency]
+        down = [step for step in self._ahead if self._lowest < step < concurrency]
+        self._ahead = [*sorted(up), *sorted(down, reverse=True)]
 
     def give_up(self) -> None:
         """End the sweep: what failed at this concurrency would at the others."""
@@ -173,8 +192,8 @@ def portion(rate: float, concurrency: int, items: int, seconds: float, waves: in
     each of those in flight gets `waves`, so that not only the start and the end are seen.
     """
     fit = int(rate * seconds)
-    if fit >= items:
-        return Portion(items, max(1, fit // items))
+    if fit * STRETCH >= items:
+        return Portion(items, max(1, min(fit, MOST_UNITS) // items))
     return Portion(max(1, min(items, max(fit, waves * concurrency))), 1)
 
 
@@ -182,6 +201,15 @@ def checked_items(unit_s: float, items: int, budget: float) -> int:
     """Return on how many items results are compared between forms."""
     affordable = int(CHECK_SHARE * budget / max(unit_s, 1e-9))
     return max(1, min(items, MOST_CHECKED, affordable))
+
+
+def first_of_long(unit: Unit, steps: Sequence[int], cpus: int) -> int:
+    """Return where to begin with units that take long.
+
+    As many in flight as are likely to take hardly longer than one, for there is no time to climb.
+    """
+    fit = [step for step in steps if unit.seconds(step, step, cpus) <= unit.wall_s * NEAR_BEST]
+    return max((step for step in fit if step <= MOST_AT_FIRST), default=steps[0])
 
 
 @dataclass

@@ -21,7 +21,8 @@ class Progress:
         self._is_terminal = not quiet and stream.isatty()
         self._ends = time.monotonic() + budget
         self._text = ""
-        self._told = time.monotonic() - BETWEEN_LINES
+        # What is over before the first line is due needs none.
+        self._told = time.monotonic() - (BETWEEN_LINES if self._is_terminal else 0.0)
         self._drawn = False
 
     def show(self, text: str) -> None:

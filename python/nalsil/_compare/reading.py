@@ -23,6 +23,10 @@ KEPT_LATENCIES = 1001
 """How many latencies of a measurement are told: evenly spaced ones of the sorted list."""
 
 
+MOST_SORTED = 20_000
+"""Of more latencies than these, every second, third, and so on, is looked at."""
+
+
 class Switches(TypedDict):
     """Context switches."""
 
@@ -58,6 +62,7 @@ class Reading(Outcomes):
     seconds: dict[str, float] | None
     unknown: list[str]
     held_waiting_s: float | None
+    blocking_s: float | None
     gil_share: float | None
     switches: Switches | None
     threads: int
@@ -69,7 +74,7 @@ class Reading(Outcomes):
 
 def thinned(latencies: Sequence[int]) -> list[int]:
     """Return the sorted latencies, or evenly spaced ones of them with both ends."""
-    ordered = sorted(latencies)
+    ordered = sorted(latencies[:: 1 + len(latencies) // MOST_SORTED])
     if len(ordered) <= KEPT_LATENCIES:
         return ordered
     step = (len(ordered) - 1) / (KEPT_LATENCIES - 1)

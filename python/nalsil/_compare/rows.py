@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nalsil._compare.failures import merged
 from nalsil._compare.reading import SHARES, Reading
@@ -37,6 +37,7 @@ def empty_row(form: str, function: str, concurrency: int | None) -> Row:
         "units_per_round": None,
         "start_s": None,
         "held_waiting": None,
+        "blocking": None,
         "band": None,
         "best": False,
     }
@@ -62,7 +63,8 @@ def numbers(readings: Sequence[Reading], items: int, concurrency: int) -> Row:
         "bytes_per_unit": _bytes_per_unit(readings, min(items, concurrency)),
         "units_per_round": readings[-1]["units"],
         "start_s": statistics.median(r["start_s"] for r in readings),
-        "held_waiting": _held_waiting(readings),
+        "held_waiting": _part(readings, "held_waiting_s"),
+        "blocking": _part(readings, "blocking_s"),
     }
 
 
@@ -113,10 +115,14 @@ def _shares(readings: Sequence[Reading]) -> Row | None:
     return {key: None if key in unknown else sums[key] / total for key in SHARES}
 
 
-def _held_waiting(readings: Sequence[Reading]) -> float | None:
-    held = [r["held_waiting_s"] for r in readings if r["held_waiting_s"] is not None]
-    total = sum(sum((r["seconds"] or {}).values()) for r in readings)
-    return sum(held) / total if held and total > 0 else None
+def _part(
+    readings: Sequence[Reading], key: Literal["held_waiting_s", "blocking_s"]
+) -> float | None:
+    """The share of all the time that the seconds under `key` are."""
+    known = [(r[key], r["seconds"]) for r in readings]
+    part = [seconds for seconds, _ in known if seconds is not None]
+    total = sum(sum((seconds or {}).values()) for _, seconds in known)
+    return sum(part) / total if part and total > 0 else None
 
 
 def _switches(readings: Sequence[Reading]) -> Row | None:
@@ -132,7 +138,20 @@ def _switches(readings: Sequence[Reading]) -> Row | None:
 
 def _bytes_per_unit(readings: Sequence[Reading], in_flight: int) -> int | None:
     grown = [r["grown_bytes"] for r in readings if r["grown_bytes"] is not None]
-    return round(max(grown) / in_flight) if grown else None
+    # What was given back later stays in the process: the first time tells most.
+    return round(min(grown) / in_flight) if grown else None
+
+
+def tell_growth(rows: Sequence[Row]) -> None:
+    """Leave out what the first unit in flight adds once and for all: buffers, modules, caches.
+
+    The rows are of one form, the fewest in flight first; each tells what its process has grown by.
+    """
+    known = [row for row in rows if row["bytes_per_unit"] is not None]
+    for row in known[:0:-1]:
+        fewest, most = known[0]["concurrency"], row["concurrency"]
+        grown = row["bytes_per_unit"] * most - known[0]["bytes_per_unit"] * fewest
+        row["bytes_per_unit"] = max(0, round(grown / (most - fewest)))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

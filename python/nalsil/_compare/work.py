@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from nalsil._compare.failures import Failures
-from nalsil._compare.items import find_items
+from nalsil._compare.items import find_items, for_checks, for_round
 from nalsil._compare.protocol import Message
 from nalsil._compare.target import Function, Target, find_fixture, find_function, load
 from nalsil._compare.usage import UsageError
@@ -139,16 +139,18 @@ class Order:
     check_timed: bool = False
 
     @classmethod
-    def of(cls, message: Message, chosen: Callable[[int, int], Sequence[int]]) -> Order:
-        """Return the order in a message; `chosen` gives indices for a count and a seed."""
+    def of(cls, message: Message, items: int) -> Order:
+        """Return the order in a message, for work with so many items."""
+        count, is_checked = message["count"], message["check_timed"]
+        taken = for_round(count, items, message["seed"])
         return cls(
             message["function"],
             message["concurrency"],
-            chosen(message["check"], 0),
+            for_checks(message["check"], items),
             message["warm"],
-            chosen(message["count"], message["seed"]),
+            for_checks(count, items) if is_checked else taken,
             message["passes"],
-            message["check_timed"],
+            is_checked,
         )
 
 

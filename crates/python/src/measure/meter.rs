@@ -12,7 +12,8 @@ use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Measures units of work in this process: counts exactly what the kernel counts, and samples
-/// where the rest of the time goes, without ever taking the GIL for it.
+/// where the rest of the time goes, without ever taking the GIL for it. What a thread computes
+/// between its units counts as theirs; what it waits for between them does not count.
 #[pyclass(frozen, module = "nalsil._nalsil")]
 pub struct Meter {
     watch: Arc<Watch>,
@@ -179,7 +180,7 @@ impl Meter {
         let reading = PyDict::new(py);
         reading.set_item("elapsed_s", elapsed)?;
         tell_units(&reading, &seen)?;
-        tell_shares(&reading, &account, &seen)?;
+        tell_shares(&reading, self.watch.mode(), &account, &seen)?;
         tell_process(&reading, &begun, usage, &seen)?;
         Ok(reading)
     }
@@ -193,7 +194,12 @@ fn tell_units(reading: &Bound<'_, PyDict>, seen: &Seen) -> PyResult<()> {
     reading.set_item("latencies", PyBytes::new(reading.py(), &bytes))
 }
 
-fn tell_shares(reading: &Bound<'_, PyDict>, account: &Account, seen: &Seen) -> PyResult<()> {
+fn tell_shares(
+    reading: &Bound<'_, PyDict>,
+    mode: Mode,
+    account: &Account,
+    seen: &Seen,
+) -> PyResult<()> {
     let seconds = PyDict::new(reading.py());
     for (kind, value) in KINDS.iter().zip(account.seconds) {
         seconds.set_item(kind, value)?;
@@ -201,6 +207,7 @@ fn tell_shares(reading: &Bound<'_, PyDict>, account: &Account, seen: &Seen) -> P
     reading.set_item("seconds", seconds)?;
     reading.set_item("unknown", account.unknown.clone())?;
     reading.set_item("held_waiting_s", account.held_waiting)?;
+    reading.set_item("blocking_s", (mode == Mode::Loop).then_some(account.blocking))?;
     let gil_share = seen.gil_held.filter(|_| seen.observed > 0.0).map(|held| held / seen.observed);
     reading.set_item("gil_share", gil_share)
 }

@@ -205,7 +205,7 @@ fn failures(page: &mut Markup, all: &[Series]) {
 /// A column of the table of all rows: its head, the field in the JSON, its value.
 type Column = (&'static str, &'static str, Unit, fn(&Row) -> Option<f64>);
 
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 19] = [
     ("In flight", "concurrency", Unit::Count, |row| row.form.concurrency.float()),
     ("Time", "elapsed_s.median", Unit::Seconds, |row| row.form.elapsed_s.as_ref()?.median),
     ("low", "elapsed_s.low", Unit::Seconds, |row| row.form.elapsed_s.as_ref()?.low),
@@ -216,6 +216,7 @@ const COLUMNS: [Column; 18] = [
     ("CPU time", "cpu_s", Unit::Seconds, |row| row.form.cpu_s),
     ("GIL held", "gil_share", Unit::Share, |row| row.form.gil_share),
     ("GIL held, waiting", "held_waiting", Unit::Share, |row| row.form.held_waiting),
+    ("loop blocked", "blocking", Unit::Share, |row| row.form.blocking),
     ("Switches per unit, voluntary", "switches_per_unit.voluntary", Unit::Mean, |row| {
         row.form.switches_per_unit.as_ref()?.voluntary
     }),

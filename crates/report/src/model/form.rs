@@ -52,6 +52,8 @@ pub struct Form {
     pub start_s: Option<f64>,
     /// Share of a unit's time off the processor with the GIL held.
     pub held_waiting: Option<f64>,
+    /// Share of a loop's time in which its thread waited anywhere but in the loop.
+    pub blocking: Option<f64>,
     /// Between which times the truth of a predicted row is expected.
     pub band: Option<Band>,
     /// Whether this is the concurrency that speaks for its form.

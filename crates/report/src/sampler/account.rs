@@ -23,6 +23,9 @@ pub struct Account {
     pub unknown: Vec<&'static str>,
     /// Seconds in which a thread waited and held the GIL: part of the waits.
     pub held_waiting: f64,
+    /// Seconds in which the thread of a loop waited anywhere but in the loop, so that no other task
+    /// could run: part of the waits. Zero in other modes.
+    pub blocking: f64,
 }
 
 /// Waits by kind: network, disk, sleep, child, lock, GIL.
@@ -62,7 +65,11 @@ pub fn account(mode: Mode, seen: &Seen, elapsed: f64, slept: Option<Slept>) -> A
         for (place, wait) in account.seconds[2..8].iter_mut().zip(waits) {
             *place = off * wait / sampled;
         }
-        account.held_waiting = off * tally.held_waiting / (tally.waiting() + tally.selecting());
+        let all = tally.waiting() + tally.selecting();
+        account.held_waiting = off * tally.held_waiting / all;
+        if mode == Mode::Loop {
+            account.blocking = off * (tally.waiting() - tally.gil) / all;
+        }
     } else {
         // Shorter than what lies between two looks. Somebody was waited for: the kernel knows of
         // no other reason to be neither on a processor nor in its queue.
@@ -205,6 +212,13 @@ mod tests {
         seen.others = Tally { disk: 1.0, python: 1.0, lock: 5.0, ..Tally::default() };
         let account = account(Mode::Loop, &seen, 5.0, Some(slept));
         close(&account, [1.0, 0.0, 1.0, 0.5, 2.0, 0.0, 0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_loop_blocks_where_it_waits_elsewhere() {
+        let tally = Tally { selector_idle: 2.0, disk: 1.0, gil: 1.0, ..Tally::default() };
+        let account = account(Mode::Loop, &seen(tally, 1.0, 0.0, 0.0), 5.0, None);
+        assert!((account.blocking - 1.0).abs() < 1e-9, "{account:?}");
     }
 
     #[test]

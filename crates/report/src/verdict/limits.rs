@@ -80,24 +80,14 @@ fn crowded(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// A task that calls what blocks stops all others: waits that a loop has no reason for itself.
+/// A task that calls what blocks stops all others.
 fn blocked_loop(case: &Case<'_>) -> Option<String> {
     let row = case.best(Kind::is_loop)?.row;
-    let shares = row.shares?;
-    let blocks = [
-        (shares.wait_sleep, "sleep"),
-        (shares.wait_disk, "the disk"),
-        (shares.wait_child, "child processes"),
-        (shares.wait_lock, "locks"),
-    ];
-    let (share, what) = blocks
-        .into_iter()
-        .filter_map(|(share, what)| share.map(|share| (share, what)))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let share = row.blocking?;
     (share >= BLOCKED).then(|| {
         format!(
-            "the tasks of {} block their loop for {} of its time, most for {what}: move that to \
-             a thread and compare again",
+            "the tasks of {} block their loop for {} of its time, by calls that wait: move these to \
+             threads and compare again",
             case.at(row),
             percent(share)
         )

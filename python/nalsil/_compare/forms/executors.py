@@ -112,6 +112,7 @@ def _measure(executor: Executor, work: Work, order: Order, made_in: float) -> Re
         "seconds": None,
         "unknown": [],
         "held_waiting_s": None,
+        "blocking_s": None,
         "gil_share": None,
         "switches": None,
         "threads": machine.threads(),

@@ -133,9 +133,13 @@ def measure(work: Work, order: Order) -> Reading:
 
 
 def _context() -> BaseContext:
-    """How workers are started: as forks, unless there are threads that a fork would not have."""
-    alone = threading.active_count() == 1 and machine.threads() == 1
-    return multiprocessing.get_context("fork" if alone else "forkserver")
+    """How workers are started: as forks, unless there are threads that a fork would not have.
+
+    Threads of native libraries do not count: those see to forks themselves. Spawned workers leave
+    nothing in the file system, as a fork server would if it is killed.
+    """
+    alone = threading.active_count() == 1
+    return multiprocessing.get_context("fork" if alone else "spawn")
 
 
 class _Measurement:
@@ -239,6 +243,7 @@ def _reading(
         "seconds": {key: sum(worker["seconds"][key] for worker in workers) for key in SHARES},
         "unknown": sorted({key for worker in workers for key in worker["unknown"]}),
         "held_waiting_s": total("held_waiting_s"),
+        "blocking_s": None,
         "gil_share": sum(shares) / len(shares) if shares else None,
         "switches": {
             "voluntary": sum(worker["switches"]["voluntary"] for worker in workers),

@@ -1,0 +1,1 @@
+"""Is the verdict of `nalsil compare` right? Works measured exhaustively, beside what it says."""

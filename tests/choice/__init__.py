@@ -1,0 +1,1 @@
+"""The command `nalsil compare`, as its user meets it."""
