@@ -72,7 +72,8 @@ def ladder(scale: str, items: int, cpus: int, asked: Sequence[int] | None) -> li
         most = MOST_PROCESSES if scale == "cores" else max(asked)
         steps = [step for step in asked if step <= most] or [cpus]
     elif scale == "cores":
-        steps = [1, max(1, cpus // 2), cpus, 2 * cpus]
+        # Beyond twice the processors only units gain that wait and hold the GIL meanwhile.
+        steps = [1, max(1, cpus // 2), *(cpus * factor for factor in (1, 2, 4, 8, 16))]
         steps = [min(step, MOST_PROCESSES) for step in steps]
     else:
         steps = list(LADDER)

@@ -115,8 +115,10 @@ impl Busy {
 
     /// Why the verdict is withheld.
     pub(crate) fn sentence(&self, case: &Case<'_>) -> String {
+        // A row that was set aside for it stands before the winner in the table.
+        let others = if self.impossible.is_some() { " of the others" } else { "" };
         format!(
-            "the machine was busy: {} (rule 0); {} came out best, which is no verdict",
+            "the machine was busy: {} (rule 0); {} came out best{others}, which is no verdict",
             self.reasons().join(", "),
             case.at(case.winner.row)
         )
