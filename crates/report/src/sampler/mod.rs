@@ -11,10 +11,12 @@ mod descriptors;
 mod gil;
 mod machine;
 mod memory;
+mod pace;
 mod syscall;
 mod tally;
 mod thread;
 mod watch;
+mod watcher;
 
 pub use account::{Account, Slept, account};
 pub use gil::{GilPlace, GilState};

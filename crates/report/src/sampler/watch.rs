@@ -1,18 +1,14 @@
 //! The watching of units of work: threads say when they are inside one, and a thread of its own
 //! looks at those that are.
 
-use super::gil::{GilPlace, GilState};
-use super::memory::Memory;
-use super::syscall::Wait;
-use super::tally::{Doing, Tally};
-use super::thread::{self, ProcessorTime, Thread};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use std::collections::HashMap;
+use super::gil::GilPlace;
+use super::tally::Tally;
+use super::thread::{self, ProcessorTime};
+use super::watcher::Watcher;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 /// Whose time is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +27,9 @@ pub type Latencies = Vec<u64>;
 /// What one thread tells of itself.
 #[derive(Debug)]
 pub struct Slot {
-    thread: u32,
+    pub(super) thread: u32,
     /// How many units it is inside of.
-    inside: AtomicU32,
+    pub(super) inside: AtomicU32,
     /// Its times when the watch began.
     before: Mutex<ProcessorTime>,
     /// Its times when it ended: the kernel forgets a thread that is gone.
@@ -96,12 +92,12 @@ pub struct Seen {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    slots: Mutex<Vec<Arc<Slot>>>,
+pub(super) struct Shared {
+    pub(super) slots: Mutex<Vec<Arc<Slot>>>,
     /// The most threads with slots at once.
     most_slots: AtomicUsize,
-    ended: Mutex<bool>,
-    end: Condvar,
+    pub(super) ended: Mutex<bool>,
+    pub(super) end: Condvar,
 }
 
 /// A watch over the units of this process.
@@ -122,7 +118,7 @@ struct Running {
 }
 
 /// Nothing that panics holds these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -180,20 +176,8 @@ impl Watch {
         drop(slots);
         *lock(&self.shared.ended) = false;
         let caller = thread::current_thread();
-        let watcher = Watcher {
-            shared: Arc::clone(&self.shared),
-            mode: self.mode,
-            caller: caller.unwrap_or(0),
-            gil,
-            memory: Memory::own().ok(),
-            open: HashMap::new(),
-            own: None,
-            in_the_way: false,
-            seat: Seat::default(),
-            gone: ProcessorTime::default(),
-            seen: Seen::default(),
-            pace: Pace::new(self.rate),
-        };
+        let shared = Arc::clone(&self.shared);
+        let watcher = Watcher::new(shared, self.mode, caller.unwrap_or(0), gil, self.rate);
         let thread = std::thread::Builder::new()
             .name("nalsil-sampler".into())
             .spawn(move || watcher.run())?;
@@ -245,250 +229,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // Its thread never waits for anybody, so this does not either.
         self.end();
-    }
-}
-
-/// A look at more threads than that is a look at some of them, which stand for the others.
-const MOST: usize = 64;
-/// Looks between two countings of the threads, and of the own cost.
-const ROUND: u64 = 32;
-/// Share of one processor that watching may take; it looks less often if it took more.
-const COST: f64 = 0.015;
-const LONGEST: Duration = Duration::from_millis(50);
-
-/// What the watching thread has.
-struct Watcher {
-    shared: Arc<Shared>,
-    mode: Mode,
-    caller: u32,
-    gil: Option<GilPlace>,
-    memory: Option<Memory>,
-    /// `None`: the thread cannot be looked at.
-    open: HashMap<u32, Option<Watched>>,
-    /// The watching thread itself.
-    own: Option<Thread>,
-    /// Whether the present look has taken the processor of a thread that it looked at.
-    in_the_way: bool,
-    seat: Seat,
-    /// What threads have spent that are gone.
-    gone: ProcessorTime,
-    seen: Seen,
-    pace: Pace,
-}
-
-impl Watcher {
-    fn run(mut self) -> Seen {
-        let own = thread::current_thread().unwrap_or(0);
-        self.own = Thread::open(own).ok();
-        self.seen.waits_known = self.memory.is_some()
-            && self.own.as_ref().is_some_and(|thread| thread.call().is_some());
-        self.seen.gil_held = self.gil.zip(self.memory.as_ref()).map(|_| 0.0);
-        let mut others = self.list_threads(own);
-        for &thread in &others {
-            let files = Thread::open(thread).ok();
-            let begun = files.as_ref().and_then(Thread::time).unwrap_or_default();
-            self.open.insert(thread, files.map(|files| Watched { begun, ..Watched::new(files) }));
-        }
-        let mut last = Instant::now();
-        let begun = last;
-        loop {
-            let after = self.pace.next();
-            if self.ended(after) {
-                break;
-            }
-            let now = Instant::now();
-            let seconds = (now - last).as_secs_f64();
-            last = now;
-            self.look(seconds, &others);
-            self.seen.looks += 1;
-            if std::mem::take(&mut self.in_the_way) {
-                self.seat.change();
-            }
-            if self.seen.looks.is_multiple_of(ROUND) {
-                others = self.list_threads(own);
-                self.pace.keep_cheap(begun.elapsed());
-            }
-        }
-        self.list_threads(own);
-        if self.mode == Mode::Threads {
-            let gone = std::mem::take(&mut self.gone);
-            let alive = self.open.iter().filter(|(thread, _)| **thread != self.caller);
-            let spent = alive.filter_map(|(_, watched)| watched.as_ref().map(Watched::spent));
-            self.seen.processor = Some(spent.fold(gone, ProcessorTime::plus));
-        }
-        self.seen.own = ProcessorTime::of_this_thread().unwrap_or_default();
-        self.seen
-    }
-
-    fn ended(&self, after: Duration) -> bool {
-        let ended = lock(&self.shared.ended);
-        let (ended, _) = self
-            .shared
-            .end
-            .wait_timeout_while(ended, after, |ended| !*ended)
-            .unwrap_or_else(PoisonError::into_inner);
-        *ended
-    }
-
-    /// The threads of the process but this one and the one that began the watch.
-    fn list_threads(&mut self, own: u32) -> Vec<u32> {
-        let mut threads = thread::threads();
-        let gone = self.open.extract_if(|thread, _| !threads.contains(thread));
-        let spent = gone.filter_map(|(_, watched)| watched.map(|watched| watched.spent()));
-        self.gone = spent.fold(self.gone, ProcessorTime::plus);
-        threads.retain(|&thread| thread != own && thread != self.caller);
-        threads
-    }
-
-    fn look(&mut self, seconds: f64, others: &[u32]) {
-        self.seen.observed += seconds;
-        let siblings = self.own.as_ref().and_then(Thread::siblings).unwrap_or(0);
-        self.seen.threads = self.seen.threads.max(siblings.saturating_sub(1));
-        let gil = self.gil.zip(self.memory.as_ref()).and_then(|(gil, memory)| gil.state(memory));
-        if let (Some(GilState::Held(_)), Some(held)) = (gil, &mut self.seen.gil_held) {
-            *held += seconds;
-        }
-        match self.mode {
-            Mode::Loop => {
-                let Some(doing) = self.doing(self.caller, gil) else { return };
-                self.seen.tally.add(doing, seconds);
-                if matches!(doing, Doing::Waits { what: Wait::Selector(_), .. }) {
-                    for &thread in others.iter().take(MOST) {
-                        if let Some(doing) = self.doing(thread, gil) {
-                            self.seen.others.add(doing, seconds);
-                        }
-                    }
-                }
-            }
-            Mode::Threads => self.look_at(others, gil, seconds),
-            Mode::Units => {
-                let inside: Vec<u32> = lock(&self.shared.slots)
-                    .iter()
-                    .filter(|slot| slot.inside.load(Ordering::Relaxed) > 0)
-                    .map(|slot| slot.thread)
-                    .collect();
-                self.look_at(&inside, gil, seconds);
-            }
-        }
-    }
-
-    fn look_at(&mut self, threads: &[u32], gil: Option<GilState>, seconds: f64) {
-        let some = threads.len().min(MOST);
-        let from = if threads.len() > MOST { self.pace.below(threads.len()) } else { 0 };
-        let seconds = seconds * threads.len() as f64 / some.max(1) as f64;
-        for &thread in threads.iter().cycle().skip(from).take(some) {
-            if let Some(doing) = self.doing(thread, gil) {
-                self.seen.tally.add(doing, seconds);
-            }
-        }
-    }
-
-    /// What `thread` does now. `None`: it cannot be seen.
-    fn doing(&mut self, thread: u32, gil: Option<GilState>) -> Option<Doing> {
-        let memory = self.memory.as_ref()?;
-        let watched =
-            self.open.entry(thread).or_insert_with(|| Thread::open(thread).ok().map(Watched::new));
-        let watched = watched.as_mut()?;
-        let call = watched.files.call()?;
-        if self.mode == Mode::Threads {
-            watched.now = watched.files.time().unwrap_or(watched.now);
-        }
-        if self.gil.is_some_and(|place| place.is_awaited(&call)) {
-            return Some(Doing::AwaitsGil);
-        }
-        let holds_gil = gil.map(|state| state == GilState::Held(thread));
-        Some(match call.wait(memory) {
-            Some(what) => Doing::Waits { what, holds_gil: holds_gil == Some(true) },
-            None => {
-                let here = self.own.as_ref().and_then(Thread::processor);
-                let displaced = watched.files.processor() == here;
-                self.in_the_way |= displaced;
-                // A thread that takes the GIL during the look, or loses it, does neither.
-                let later = self.gil.and_then(|place| place.state(memory));
-                let changed = later.map(|state| state == GilState::Held(thread)) != holds_gil;
-                Doing::Running { holds_gil, fair: !displaced && !changed }
-            }
-        })
-    }
-}
-
-/// A thread that is looked at.
-struct Watched {
-    files: Thread,
-    /// Its times when the watch began: nothing if it came later.
-    begun: ProcessorTime,
-    /// Its times at the last look.
-    now: ProcessorTime,
-}
-
-impl Watched {
-    fn new(files: Thread) -> Self {
-        let nothing = ProcessorTime::default();
-        Watched { files, begun: nothing, now: nothing }
-    }
-
-    /// What it has spent since the watch began, as far as somebody saw it.
-    fn spent(&self) -> ProcessorTime {
-        self.files.time().unwrap_or(self.now).since(self.begun)
-    }
-}
-
-/// The processor from which the watching thread looks, so that it is not in the way of those that
-/// it looks at: one of those that this process may use.
-#[derive(Default)]
-struct Seat {
-    allowed: Option<Vec<usize>>,
-    next: usize,
-}
-
-impl Seat {
-    /// Goes to another processor, if there is one.
-    fn change(&mut self) {
-        let allowed = self.allowed.get_or_insert_with(|| {
-            let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
-            (0..CpuSet::MAX_CPU).filter(|&processor| set.is_set(processor)).collect()
-        });
-        if allowed.len() > 1 {
-            self.next = (self.next + 1) % allowed.len();
-            let mut set = CpuSet::new();
-            set.set(allowed[self.next]);
-            // Where it is not allowed, the samples are not fair, and say so.
-            let _ = sched_setaffinity(None, &set);
-        }
-    }
-}
-
-/// When to look next.
-struct Pace {
-    period: Duration,
-    random: u64,
-}
-
-impl Pace {
-    fn new(rate: f64) -> Self {
-        let seed = std::process::id() as u64 ^ Instant::now().elapsed().as_nanos() as u64;
-        Pace { period: Duration::from_secs_f64(1.0 / rate).min(LONGEST), random: seed | 1 << 32 }
-    }
-
-    /// A number below `bound`, by Marsaglia's xorshift: it only has to be out of step.
-    fn below(&mut self, bound: usize) -> usize {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 16) as usize % bound.max(1)
-    }
-
-    /// Half a period to one and a half.
-    fn next(&mut self) -> Duration {
-        let thousandths = 500 + self.below(1001) as u32;
-        self.period * thousandths / 1000
-    }
-
-    fn keep_cheap(&mut self, elapsed: Duration) {
-        let own = ProcessorTime::of_this_thread().unwrap_or_default().on;
-        if own as f64 * 1e-9 > COST * elapsed.as_secs_f64() {
-            self.period = (self.period * 3 / 2).min(LONGEST);
-        }
     }
 }
 
