@@ -78,6 +78,11 @@ pub fn account(mode: Mode, seen: &Seen, elapsed: f64, slept: Option<Slept>) -> A
     account.seconds[8] = queued;
     if seen.gil_held.is_none() {
         account.unknown.extend(["cpu_python", "cpu_native", "wait_gil"]);
+    } else if mode == Mode::Threads {
+        // Each interpreter has a GIL of its own, and only the first one's was found.
+        account.seconds[0] = on;
+        account.seconds[1] = 0.0;
+        account.unknown.extend(["cpu_native", "wait_gil"]);
     }
     if !seen.waits_known {
         account.unknown.extend(&super::KINDS[2..7]);
