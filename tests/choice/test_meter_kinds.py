@@ -268,7 +268,7 @@ def test_falls_into_its_cell(name, units):
         assert told[kind.share] > kind.mostly, told
         assert (on > off) == (kind.processor == ON), told
     elif off > POINTS:
-        assert told[kind.share] > MOSTLY * (off - POINTS), told
+        assert told[kind.share] > MOSTLY * (off - POINTS), (told, measured)
     if not HAS_GIL:
         return
     awake = measured["unit_s"] - measured["seconds"]["run_queue"]
@@ -278,7 +278,8 @@ def test_falls_into_its_cell(name, units):
     elif kind.mostly == MOSTLY:
         assert held < 1 - MOSTLY, (told, measured["held_waiting_s"])
     if kind.processor == OFF and kind.gil == RELEASED:
-        assert measured["held_waiting_s"] < 0.1 * max(off, POINTS) * awake
+        # A share of the waits, but never less than what a handful of looks can tell apart.
+        assert measured["held_waiting_s"] < max(0.1 * off, POINTS) * awake, (told, measured)
 
 
 def test_there_are_eighteen():

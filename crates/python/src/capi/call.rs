@@ -3,7 +3,7 @@
 use super::object::{Obj, Slot, Visit};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 use std::mem::ManuallyDrop;
 
 /// Arguments that a callback keeps without a tuple.
@@ -112,18 +112,18 @@ pub fn call<'py, const N: usize>(
     }
 }
 
-/// Calls `callable` with a tuple of arguments, and keywords.
+/// Calls `callable` with a tuple of arguments, and a dictionary of keywords.
 ///
 /// # Errors
 ///
 /// What the call raises.
 pub fn call_with<'py>(
     callable: &Bound<'py, PyAny>,
-    arguments: &Bound<'py, PyTuple>,
-    keywords: Option<&Bound<'py, PyDict>>,
+    arguments: &Bound<'py, PyAny>,
+    keywords: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
-    // SAFETY: everything is alive; null means that an exception is set.
+    // SAFETY: everything is alive; a tuple, and a dictionary or null, or else an exception is set.
     unsafe {
         let result = hang_when_ended(|| {
             of_unknown_origin(unwinding::PyObject_Call as TupleCall)(
@@ -285,18 +285,7 @@ impl Callback {
         let Some(callable) = self.callable.get(py) else { return Ok(None) };
         if keywords.is_some() || self.count > INLINE {
             let Some(arguments) = self.arguments(py)? else { return Ok(None) };
-            let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
-            // SAFETY: everything is alive; a tuple, and a dictionary or null.
-            return unsafe {
-                let result = hang_when_ended(|| {
-                    of_unknown_origin(unwinding::PyObject_Call as TupleCall)(
-                        callable.as_ptr(),
-                        arguments.as_ptr(),
-                        keywords,
-                    )
-                });
-                Bound::from_owned_ptr_or_err(py, result).map(Some)
-            };
+            return call_with(&callable, &arguments, keywords).map(Some);
         }
         // References of our own: the callback may be cleared while it runs.
         let held: [Option<Bound<'_, PyAny>>; INLINE] =

@@ -69,7 +69,11 @@ impl Unit {
         let slot = slot(&self.watch);
         slot.enter();
         let began = now();
-        let result = capi::call_with(self.function.bind(args.py()), args, kwargs);
+        let result = capi::call_with(
+            self.function.bind(args.py()),
+            args,
+            kwargs.map(|kwargs| kwargs.as_any()),
+        );
         slot.leave(since(began));
         result
     }
