@@ -23,11 +23,14 @@ YARDSTICKS = ("asyncio", "uvloop")
 
 LEGEND = f"""\
 Each number is the median of the rounds, ± half the distance from the smallest to the largest.
-`x` is the ratio to asyncio's median, written so that more than 1 is better than asyncio, in
-throughput as in CPU time. The best of a row is **bold**. `†`: the client was busy for more than
+`x` is the ratio to asyncio, more than 1 being better, in throughput as in CPU time: the median of
+the ratios within each round, in which all loops were measured within seconds of one another, so
+that a machine which is slower in some rounds than in others is so for all of them. The best
+number of a row is **bold**. `†`: the client was busy for more than
 {CLIENT_BOUND:.0%} of the time, so the throughput says more about the client than about the loop.
 CPU time is that of the whole process that runs the loop, all its threads included. In the column
-"behind", `~` stands before a loop whose rounds overlap with those of {SUBJECT}."""
+"behind", `~` stands before a loop that is not told apart from {SUBJECT}: the 95 % interval of the
+ratio has 1 in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,23 @@ class Figure:
     low: float
     high: float
 
-    def overlaps(self, other: "Figure") -> bool:
-        return self.low <= other.high and other.low <= self.high
-
     @property
     def spread(self) -> float:
         """Half the distance from the smallest to the largest, as a part of the median."""
         return (self.high - self.low) / 2 / self.middle
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the median, by order statistics; of few values, all of them."""
+    ordered = sorted(values)
+    outside = max(0, round(len(ordered) / 2 - 0.98 * len(ordered) ** 0.5))
+    return ordered[outside], ordered[-1 - outside]
+
+
+def told_apart(ratios: Sequence[float]) -> bool:
+    """Whether these are ratios of one that is better, or worse, and not of equals."""
+    low, high = interval(ratios)
+    return not low <= 1 <= high
 
 
 def per_second(value: float) -> str:
@@ -109,20 +122,24 @@ class Results:
         values = [measure.value(taken) for taken in self.good(row, loop)]
         return Figure(median(values), min(values), max(values)) if values else None
 
+    def ratios(self, row: str, loop: str, base: str, measure: Measure) -> list[float]:
+        """How many times better `loop` is than `base`, in each round that has both."""
+        ours = {taken.round: measure.value(taken) for taken in self.good(row, loop)}
+        theirs = {taken.round: measure.value(taken) for taken in self.good(row, base)}
+        both = sorted(ours.keys() & theirs)
+        return [(ours[number] / theirs[number]) ** measure.sign for number in both]
+
     def ratio(self, row: str, loop: str, base: str, measure: Measure) -> float | None:
-        """How many times better `loop` is than `base`; `None` where one of them has no number."""
-        ours, theirs = self.figure(row, loop, measure), self.figure(row, base, measure)
-        if not ours or not theirs:
-            return None
-        ratio: float = (ours.middle / theirs.middle) ** measure.sign
-        return ratio
+        """The median of them; `None` where one of the two has no number."""
+        ratios = self.ratios(row, loop, base, measure)
+        return median(ratios) if ratios else None
 
     def client_bound(self, row: str, loop: str) -> bool:
         busy = [taken.client_busy for taken in self.good(row, loop) if taken.client_busy]
         return bool(busy) and median(busy) > CLIENT_BOUND
 
     def better(self, row: str, measure: Measure) -> list[str]:
-        """The peers whose median is better than the subject's."""
+        """The peers that are better than the subject."""
         ratios = {peer: self.ratio(row, SUBJECT, peer, measure) for peer in self.peers}
         return [peer for peer, ratio in ratios.items() if ratio is not None and ratio < 1]
 
@@ -130,10 +147,19 @@ class Results:
         """Whether no round went well, though some were tried."""
         return bool(self.errors(row, loop)) and not self.good(row, loop)
 
-    def within_spread(self, row: str, peer: str, measure: Measure) -> bool:
-        """Whether the rounds of the subject and of `peer` overlap."""
-        ours, theirs = self.figure(row, SUBJECT, measure), self.figure(row, peer, measure)
-        return bool(ours and theirs and ours.overlaps(theirs))
+    def told_apart(self, row: str, peer: str, measure: Measure) -> bool:
+        """Whether the rounds say which of the subject and of `peer` is better."""
+        ratios = self.ratios(row, SUBJECT, peer, measure)
+        return bool(ratios) and told_apart(ratios)
+
+    def undecided(self, row: str) -> bool:
+        """Whether more rounds could tell the subject from a yardstick."""
+        return any(
+            not self.told_apart(row, base, measure)
+            for base in YARDSTICKS
+            if self.good(row, base) and self.good(row, SUBJECT)
+            for measure in MEASURES
+        )
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -180,7 +206,7 @@ def summary(results: Results) -> list[str]:
     behind = list(behind_lines(results))
     if not behind:
         return [*parts, f"{SUBJECT} is behind nobody in any row."]
-    columns = ("row", "measure", "behind", "ratio", "the rounds of both")
+    columns = ("row", "measure", "behind", "ratio", "told apart")
     return [*parts, f"### Where {SUBJECT} is behind", table(columns, behind)]
 
 
@@ -198,8 +224,8 @@ def behind_lines(results: Results) -> Iterator[tuple[str, ...]]:
         for measure in MEASURES:
             for peer in results.better(row, measure):
                 ratio = show_ratio(results.ratio(row, SUBJECT, peer, measure))
-                overlap = results.within_spread(row, peer, measure)
-                yield row, measure.title, peer, ratio, "overlap" if overlap else "lie apart"
+                told = results.told_apart(row, peer, measure)
+                yield row, measure.title, peer, ratio, "yes" if told else "no"
 
 
 def overview(results: Results, table_name: str, measure: Measure) -> str:
@@ -239,11 +265,11 @@ def cells(results: Results, row: str, measure: Measure) -> Iterator[str]:
 
 
 def behind_whom(results: Results, row: str, measure: Measure) -> str:
-    """The peers that are better; `~` before those whose rounds overlap with the subject's."""
+    """The peers that are better; `~` before those that are not told apart from the subject."""
     if results.failed(row, SUBJECT):
         return "failed"
     return ", ".join(
-        f"{'~' if results.within_spread(row, peer, measure) else ''}{peer}"
+        f"{'' if results.told_apart(row, peer, measure) else '~'}{peer}"
         for peer in results.better(row, measure)
     )
 

@@ -27,6 +27,7 @@ from rows import ROWS, Row, select
 FULL = Timing(warmup=0.1, seconds=0.35)
 QUICK = Timing(warmup=0.05, seconds=0.15)
 ROUNDS, QUICK_ROUNDS = 5, 3
+SETTLE = 12
 PATIENCE = 2
 """A loop that failed so often at a row is not tried at it again."""
 
@@ -44,6 +45,8 @@ class Run:
     timing: Timing
     cores: Cores
     left_out: dict[str, str]
+    settle: int
+    """In how many more rounds rows are measured that are not decided."""
     measurements: list[Measurement] = field(default_factory=list)
 
     def plan(self) -> Iterator[tuple[int, Row, str]]:
@@ -67,22 +70,29 @@ class Run:
         total = len(self.rows) * len(self.loops) * self.rounds
         started = time.monotonic()
         for done, (number, row, loop) in enumerate(self.plan(), start=1):
-            if self.given_up(row, loop):
-                continue
+            left = report.clock((time.monotonic() - started) / done * (total - done + 1))
+            self.take(f"[{done:>{len(str(total))}}/{total}, {left} left]", number, row, loop)
+        compared = [name for name in self.loops if name in (loops.SUBJECT, *report.YARDSTICKS)]
+        for number in range(self.rounds, self.rounds + self.settle):
+            known = report.Results(self.results({}))
+            undecided = [row for row in self.rows if known.undecided(row.name)]
+            for position, row in enumerate(undecided, start=1):
+                first = (number + position) % len(compared)
+                for loop in compared[first:] + compared[:first]:
+                    self.take(f"[undecided: {position}/{len(undecided)}]", number, row, loop)
+
+    def take(self, progress: str, number: int, row: Row, loop: str) -> None:
+        if not self.given_up(row, loop):
             taken = measure(row, loop, number, self.timing, self.cores)
             self.measurements.append(taken)
-            left = report.clock((time.monotonic() - started) / done * (total - done))
-            print(
-                f"[{done:>{len(str(total))}}/{total}, {left} left]"
-                f" round {number + 1}  {row.name:<29} {loop:<8} {outcome(taken)}",
-                flush=True,
-            )
+            place = f"round {number + 1}  {row.name:<29} {loop:<8}"
+            print(f"{progress} {place} {outcome(taken)}", flush=True)
 
     def results(self, circumstances: dict[str, str]) -> dict[str, Any]:
         """All that `results.json` holds."""
         pinned = f"server on core {self.cores.server}, client on core {self.cores.client}"
         settings = {
-            "rounds": self.rounds,
+            "rounds": f"{self.rounds}, and up to {self.settle} more for rows that are not decided",
             "each measurement": f"{self.timing.seconds} s after {self.timing.warmup} s of warm-up",
             "processes": pinned if self.cores.server >= 0 else "on any core",
             "garbage collector": "on; what existed before the measurement is frozen",
@@ -128,6 +138,13 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         help=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick; {threads.suite.ROUNDS} for threads",
     )
+    parser.add_argument(
+        "--settle",
+        type=int,
+        default=SETTLE,
+        metavar="N",
+        help=f"in how many more rounds, at most, to measure rows that are not decided; {SETTLE}",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rows, shorter measurements")
     parser.add_argument("--no-pin", action="store_true", help="do not keep processes on one core")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
@@ -141,6 +158,8 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if options.rounds is not None and options.rounds < 1:
         parser.error("`--rounds` must be 1 or more")
+    if options.settle < 0:
+        parser.error("`--settle` must be 0 or more")
     if options.no_pin and options.suite == "threads":
         parser.error("`--no-pin` has no meaning for threads, which are measured in two placements")
     return options
@@ -193,6 +212,7 @@ def prepare(options: argparse.Namespace) -> Run:
         timing=QUICK if options.quick else FULL,
         cores=Cores() if options.no_pin else Cores.apart(),
         left_out=left_out,
+        settle=0 if options.quick else options.settle,
     )
 
 

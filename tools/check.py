@@ -35,22 +35,23 @@ TESTS = ROOT / "tests"
 
 CARGO_DENY = "0.20.2"
 
-MANY_COMPARISONS = [
-    f"--ignore=tests/choice/{name}"
+COMPARISONS = [
+    f"tests/choice/{name}"
     for name in (
         "page",
         "test_bad_usage.py",
         "test_bad_work.py",
         "test_command_line.py",
         "test_executors.py",
-        "test_meter_mixtures.py",
         "test_results.py",
         "test_setup_teardown.py",
-        "test_verdicts_small.py",
     )
 ]
-"""Each of these runs for minutes, so the newest Python does for all of them; the others compare the
-works of examples/work, and test the meter."""
+"""Each of these runs `nalsil compare` for minutes, so the newest Python does for all of them, two
+at a time: what they ask for holds on a busy machine."""
+
+ALONE = ["tests/choice/test_meter_mixtures.py", "tests/choice/test_verdicts_small.py"]
+"""These measure for minutes: the newest Python again, and nothing beside it."""
 
 LOOM = {
     "CARGO_PROFILE_RELEASE_LTO": "off",
@@ -191,15 +192,24 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         ("-m", "mypy", "--python-version", python.minor),
         ("-m", "mypy.stubtest", "nalsil._nalsil"),
     )
+    elsewhere = ("tests/conformance", "tests/house", *COMPARISONS, *(() if newest else ALONE))
     yield Step(
         f"{name}: tests",
         lambda shell: shell.run(
             *(interpreter(folder), "-m", "pytest", "tests", "--durations=10"),
-            *("--ignore=tests/conformance", "--ignore=tests/house"),
-            *(() if newest else MANY_COMPARISONS),
+            *(f"--ignore={path}" for path in elsewhere),
         ),
         needs=[installed],
     )
+    if newest:
+        yield Step(
+            f"{name}: comparisons",
+            lambda shell: shell.run(
+                *(interpreter(folder), "-m", "pytest", *COMPARISONS, "--durations=10"),
+                *("--numprocesses=2", "--dist=worksteal"),
+            ),
+            needs=[installed],
+        )
     yield kept(
         "conformance",
         ("-m", "pytest", "tests/conformance"),

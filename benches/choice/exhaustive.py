@@ -36,19 +36,19 @@ class Effort:
 
     in_flight: tuple[int, ...] = IN_FLIGHT
     workers: tuple[int, ...] = WORKERS
-    first_s: float = 0.6
+    first_s: float = 0.5
     """How long a cell of the first pass may take."""
     near: float = 1.35
     """Cells up to so many times the best one get into the finals …"""
-    finalists: int = 7
+    finalists: int = 6
     """… but no more than that."""
-    rounds: int = 9
-    last_s: float = 4.0
+    rounds: int = 7
+    last_s: float = 1.5
     """How long a cell of the finals may take."""
 
 
 FULL = Effort()
-QUICK = Effort((1, 4, 16, 64, 256), (1, 2, 4), first_s=0.4, finalists=4, rounds=5, last_s=1.5)
+QUICK = Effort((1, 4, 16, 64, 256), (1, 2, 4), first_s=0.4, finalists=4, rounds=5, last_s=1.0)
 
 
 @dataclass(frozen=True, order=True)

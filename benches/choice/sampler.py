@@ -24,7 +24,7 @@ from nalsil._nalsil import Meter
 
 NAME = "sampler"
 ALLOWED = 1.03
-PAIRS, QUICK_PAIRS = 41, 9
+PAIRS, QUICK_PAIRS = 25, 9
 HEADER = ("work", "threads", "time", "low", "high", "CPU time", "sampler's core", "under 3 %")
 
 

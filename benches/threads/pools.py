@@ -4,6 +4,7 @@ import concurrent.futures
 import importlib
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,9 @@ from threads.meter import Meter, Timing
 
 Pool = concurrent.futures.ThreadPoolExecutor
 Batch = Callable[[Pool, int], int]
+
+BURST = 64
+BURST_SECONDS = 0.02
 
 
 def pool(contender: str, **options: Any) -> Pool:
@@ -62,6 +66,17 @@ def start(contender: str, timing: Timing) -> dict[str, Any]:
     return meter.result()
 
 
+def burst(contender: str, timing: Timing) -> dict[str, Any]:
+    """As many waiting jobs at once as there are workers, all of them idle before."""
+    meter = Meter(timing)
+    with pool(contender, max_workers=BURST) as executor:
+        for _ in meter.turns():
+            futures = [executor.submit(time.sleep, BURST_SECONDS) for _ in range(BURST)]
+            concurrent.futures.wait(futures)
+            meter.add(sum(future.result() is None for future in futures) // BURST, of=1)
+    return meter.result()
+
+
 def repeated(batch: Batch, count: int) -> Work:
     """The work that repeats `batch` of `count` operations on one pool of the default size."""
 
@@ -79,5 +94,6 @@ WORKS: dict[str, Work] = {
     "pool/submit-result": repeated(submit_result, 200),
     "pool/bulk-10000": repeated(bulk, 10_000),
     "pool/map-10000": repeated(mapped, 10_000),
+    "pool/burst-64-waits": burst,
     "pool/start": start,
 }

@@ -14,12 +14,13 @@ from threads.rows import CONTENDERS, Target
 
 LEGEND = f"""\
 Each number is the median of the rounds, ± half the distance from the smallest to the largest; less
-is better in all of them. `x` is how many times better that is than the median of the one the table
-is headed with. The best of a line is **bold**. CPU time and context switches, voluntary and
-involuntary, are those of the whole process, all its threads included. "pinned": all threads on one
-core; "2 cores": on two, where the system decides which thread runs where and may change its mind,
-so rounds lie further apart. In the column "behind", `~` stands before one whose rounds overlap with
-those of {SUBJECT}."""
+is better in all of them. `x` is how many times better that is than the one the table is headed
+with: the median of the ratios within each round. The best of a line is **bold**. CPU time and
+context switches, voluntary and involuntary, are those of the whole process, all its threads
+included. "pinned": all threads on one core; "2 cores": on two, where the system decides which
+thread runs where and may change its mind, so rounds lie further apart. In the column "behind", `~`
+stands before one that is not told apart from {SUBJECT}: the 95 % interval of the ratio has 1 in
+it."""
 
 VERDICT_HEAD = ("row", "placement", "of", "measured", "by round", "target", "")
 
@@ -98,16 +99,16 @@ def behind(results: Results) -> list[str]:
     if SUBJECT not in results.contenders:
         return []
     lines = [
-        (line.row.name, line.placement, MEASURES[key].title, peer, ratio, overlap)
+        (line.row.name, line.placement, MEASURES[key].title, peer, ratio, told)
         for line in results.lines
         for key in line.row.measures
         for peer in results.better(line, key)
         for ratio in [show_ratio(results.ratio(line, SUBJECT, peer, key))]
-        for overlap in ["overlap" if results.within_spread(line, peer, key) else "lie apart"]
+        for told in ["yes" if results.told_apart(line, peer, key) else "no"]
     ]
     if not lines:
         return [f"{SUBJECT} is behind nobody in any row that it finished."]
-    head = ("row", "placement", "measure", "behind", "ratio", "the rounds of both")
+    head = ("row", "placement", "measure", "behind", "ratio", "told apart")
     return [f"## Where {SUBJECT} is behind", table(head, lines)]
 
 
@@ -159,11 +160,11 @@ def cell(results: Results, line: Line, contender: str, key: str) -> str:
 
 
 def behind_whom(results: Results, line: Line, key: str) -> str:
-    """The peers that are better; `~` before those whose rounds overlap with the subject's."""
+    """The peers that are better; `~` before those that are not told apart from the subject."""
     if results.failed(line, SUBJECT):
         return "failed"
     return ", ".join(
-        f"{'~' if results.within_spread(line, peer, key) else ''}{peer}"
+        f"{'' if results.told_apart(line, peer, key) else '~'}{peer}"
         for peer in results.better(line, key)
     )
 

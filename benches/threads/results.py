@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from loops import SUBJECT
-from report import Figure
+from report import Figure, told_apart
 
 from threads.measure import Measurement
 from threads.rows import PLACEMENTS, ROWS, Row
@@ -93,8 +93,8 @@ class Results:
 
     def ratio(self, line: Line, contender: str, base: str, key: str) -> float | None:
         """How many times better `contender` is than `base`; `None` where there is no telling."""
-        ours, theirs = self.figure(line, contender, key), self.figure(line, base, key)
-        return theirs.middle / ours.middle if ours and theirs and ours.middle else None
+        ratios = self.ratios_by_round(line, contender, base, key)
+        return median(ratios) if ratios else None
 
     def ratios_by_round(self, line: Line, contender: str, base: str, key: str) -> list[float]:
         """The same for each round alone, in which both were measured soon after one another."""
@@ -104,20 +104,15 @@ class Results:
         return [theirs[number] / ours[number] for number in ours.keys() & theirs if ours[number]]
 
     def better(self, line: Line, key: str) -> list[str]:
-        """The peers whose median is better than the subject's."""
-        ours = self.figure(line, SUBJECT, key)
-        figures = {peer: self.figure(line, peer, key) for peer in self.peers(line)}
-        return [
-            peer
-            for peer, theirs in figures.items()
-            if ours and theirs and theirs.middle < ours.middle
-        ]
+        """The peers that are better than the subject."""
+        ratios = {peer: self.ratio(line, SUBJECT, peer, key) for peer in self.peers(line)}
+        return [peer for peer, ratio in ratios.items() if ratio is not None and ratio < 1]
 
     def peers(self, line: Line) -> list[str]:
         """All that are not nalsil in some form."""
         return [name for name in line.row.contenders if not name.startswith(SUBJECT)]
 
-    def within_spread(self, line: Line, peer: str, key: str) -> bool:
-        """Whether the rounds of the subject and of `peer` overlap."""
-        ours, theirs = self.figure(line, SUBJECT, key), self.figure(line, peer, key)
-        return bool(ours and theirs and ours.overlaps(theirs))
+    def told_apart(self, line: Line, peer: str, key: str) -> bool:
+        """Whether the rounds say which of the subject and of `peer` is better."""
+        ratios = self.ratios_by_round(line, SUBJECT, peer, key)
+        return bool(ratios) and told_apart(ratios)

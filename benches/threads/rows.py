@@ -111,6 +111,12 @@ def _pools() -> Iterator[Row]:
     )
     yield Row("pool/map-10000", "an item of a `map` over 10,000", POOLS, "stock")
     yield Row(
+        "pool/burst-64-waits",
+        "64 jobs that sleep for 20 ms, submitted at once to 64 idle workers, until all are done",
+        POOLS,
+        "stock",
+    )
+    yield Row(
         "pool/start",
         "a pool of one worker made, a job's result from it, the pool shut down",
         (*POOLS, "thread"),
