@@ -87,7 +87,8 @@ def judge(part: Any, options: argparse.Namespace, out: Path) -> list[dict[str, A
     kept = Kept(out / f"{part.NAME}.json")
     for position, work in enumerate(works, start=1):
         prefix = f"[{part.NAME} {position}/{len(works)}] {work.name:<36}"
-        if work.name in kept.outcomes and not options.again:
+        known = kept.outcomes.get(work.name)
+        if known and not options.again and getattr(part, "is_settled", bool)(known):
             print(prefix, "kept", flush=True)
             continue
         began, load = time.monotonic(), machine.load()

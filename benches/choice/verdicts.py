@@ -35,7 +35,7 @@ class Outcome:
             self.data["confidence"],
             best,
             f"{self.data['ratio']:.2f}",
-            "yes" if self.right else "NO",
+            "withheld" if not is_settled(self.data) else "yes" if self.right else "NO",
             note,
         )
 
@@ -68,13 +68,22 @@ def measure(work: Work, *, quick: bool) -> dict[str, Any]:
     }
 
 
+def is_settled(outcome: dict[str, Any]) -> bool:
+    """Whether there was a verdict: on a busy machine it is withheld."""
+    return bool(outcome["confidence"] != "withheld")
+
+
 def conclusion(outcomes: list[dict[str, Any]]) -> str:
-    right = sum(Outcome(each).right for each in outcomes)
-    plain = sum(each["contradiction"] is not None for each in outcomes)
-    return (
-        f"{right} of {len(outcomes)} verdicts are the true best or within {ALLOWED - 1:.0%} of it;"
+    judged = [each for each in outcomes if is_settled(each)]
+    right = sum(Outcome(each).right for each in judged)
+    plain = sum(each["contradiction"] is not None for each in judged)
+    text = (
+        f"{right} of {len(judged)} verdicts are the true best or within {ALLOWED - 1:.0%} of it;"
         f" {plain} contradict their own table"
     )
+    if withheld := len(outcomes) - len(judged):
+        text += f"; {withheld} were withheld, as the machine was busy: run it again for them"
+    return text
 
 
 def rows(outcomes: list[dict[str, Any]]) -> list[tuple[str, ...]]:
