@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ import nalsil
 
 WARM_UP = 2
 """Units per worker before the clock starts: workers, connections and caches are there then."""
+ROLL_CALL_S = 0.02
+"""How long a worker is busy with saying that it is there, so that the next one is asked too."""
 MODULE = "work_under_test"
 
 Measure = Callable[[int, int], float]
@@ -74,6 +77,12 @@ def plain(call: Call) -> Measure:
     return measure
 
 
+def here(_: int) -> tuple[int, int]:
+    """The worker that runs this."""
+    time.sleep(ROLL_CALL_S)
+    return os.getpid(), threading.get_native_id()
+
+
 def pooled(make: Callable[[int], concurrent.futures.Executor], function: Any) -> Measure:
     """A form that is a pool: kept while the concurrency stays the same."""
     kept: dict[int, concurrent.futures.Executor] = {}
@@ -83,7 +92,11 @@ def pooled(make: Callable[[int], concurrent.futures.Executor], function: Any) ->
             for pool in kept.values():
                 pool.shutdown()
             kept.clear()
-            kept[concurrency] = make(concurrency)
+            pool = kept[concurrency] = make(concurrency)
+            # Workers that still start would take the processor from those that are measured.
+            seen: set[tuple[int, int]] = set()
+            while len(seen) < concurrency:
+                seen.update(pool.map(here, range(concurrency)))
         pool = kept[concurrency]
         list(pool.map(function, range(WARM_UP * concurrency)))
         began = time.perf_counter()

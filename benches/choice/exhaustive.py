@@ -26,7 +26,7 @@ from benches.choice.cell import FORMS
 from benches.choice.works import Work
 
 IN_FLIGHT = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-WORKERS = (1, 2, 3, 4, 6, 8)
+WORKERS = (1, 2, 3, 4, 6, 8, 16, 32)
 """For forms whose workers have memory of megabytes each."""
 
 
