@@ -8,6 +8,7 @@ KIB = 1024
 SIZES = {"1KB": KIB, "10KB": 10 * KIB, "100KB": 100 * KIB}
 CONNECTIONS = (1, 10, 100, 1_000)
 ECHO_SERVERS = ("protocol", "buffered", "streams", "sock")
+TLS_SERVERS = ("protocol", "buffered", "streams")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Row:
     def table(self) -> str:
         """The report's table this row stands in."""
         parts = self.name.split("/")
-        return "/".join(parts[:2]) if parts[0] == "echo" else parts[0]
+        return "/".join(parts[:2]) if parts[0] in ("echo", "tls") else parts[0]
 
     @property
     def client(self) -> str | None:
@@ -75,9 +76,33 @@ def _echo() -> Iterator[Row]:
                 )
 
 
+def _tls() -> Iterator[Row]:
+    quick = {("protocol", "10KB", 10), ("protocol", "100KB", 10)}
+    for server in TLS_SERVERS:
+        for label, size in SIZES.items():
+            for connections in (1, 10, 100):
+                yield Row(
+                    f"tls/{server}/{label}/{connections}",
+                    f"tls-{server}",
+                    f"a message of {label} there and back, encrypted",
+                    connections,
+                    size,
+                    quick=(server, label, connections) in quick,
+                )
+
+
 ROWS: tuple[Row, ...] = (
     *_micro(),
     *_echo(),
+    *_tls(),
+    Row(
+        "handshake/1-byte",
+        "tls-protocol",
+        "connect, a TLS handshake, one byte there and back, close",
+        1,
+        1,
+        quick=True,
+    ),
     Row("connect/1-byte", "protocol", "connect, one byte there and back, close", 1, 1, quick=True),
     Row("http/uvicorn/64", "uvicorn", "a GET with a 13-byte answer, kept alive", 64, 0, quick=True),
 )

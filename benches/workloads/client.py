@@ -10,6 +10,7 @@ import os
 import resource
 import select
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,11 @@ STALL_SECONDS = 5.0
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 Address = tuple[str, int]
+
+
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname = False
+TLS.verify_mode = ssl.CERT_NONE
 
 
 class NoAnswerError(Exception):
@@ -61,6 +67,26 @@ class Connection:
         self.unsent = data[sent:]
 
 
+class TlsConnection(Connection):
+    """The same over TLS. The certificate is not looked at: that is the client's own work."""
+
+    __slots__ = ()
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self.sock = TLS.wrap_socket(self.sock)
+        self.recv_into = self.sock.recv_into
+
+    def send(self, data: memoryview) -> None:
+        """Send what goes without waiting, record by record, and keep the rest in `unsent`."""
+        try:
+            while data:
+                data = data[self.sock.send(data) :]
+        except ssl.SSLWantWriteError:
+            pass
+        self.unsent = data
+
+
 class Load:
     """Connections that each send the next request when the answer to the last one is whole."""
 
@@ -100,7 +126,11 @@ class Load:
                 if mask & select.EPOLLOUT:
                     self.go_on(fd, connection)
                 if mask & ~select.EPOLLOUT:
-                    got = connection.recv_into(buffer)
+                    try:
+                        got = connection.recv_into(buffer)
+                    except ssl.SSLWantReadError:
+                        # A part of a record, or one that holds no data.
+                        continue
                     if got == 0:
                         raise NoAnswerError("the server closed the connection")
                     connection.awaited -= got
@@ -112,11 +142,13 @@ class Load:
         return answers
 
 
-def echo(address: Address, connections: int, size: int) -> Callable[[float], int]:
+def echo(
+    address: Address, connections: int, size: int, kind: type[Connection] = Connection
+) -> Callable[[float], int]:
     """Open the connections, each checked by one message of its own, and give the load to run."""
     opened = []
     for number in range(connections):
-        connection = Connection(address)
+        connection = kind(address)
         message = (number.to_bytes(4, "big") * (size // 4 + 1))[:size]
         if connection.exchange(message, size) != message:
             raise NoAnswerError(f"connection {number} got other bytes than it sent")
@@ -137,14 +169,26 @@ def http(address: Address, connections: int, size: int) -> Callable[[float], int
     return Load(opened, GET, len(answer)).run
 
 
-def connect(address: Address, connections: int, size: int) -> Callable[[float], int]:
+def tls(address: Address, connections: int, size: int) -> Callable[[float], int]:
+    """`echo` over TLS."""
+    return echo(address, connections, size, TlsConnection)
+
+
+def handshake(address: Address, connections: int, size: int) -> Callable[[float], int]:
+    """`connect` over TLS."""
+    return connect(address, connections, size, TlsConnection)
+
+
+def connect(
+    address: Address, connections: int, size: int, kind: type[Connection] = Connection
+) -> Callable[[float], int]:
     """Connect, one byte there and back, close; one after the other."""
 
     def run(seconds: float) -> int:
         cycles = 0
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
-            connection = Connection(address)
+            connection = kind(address)
             connection.exchange(b"x", 1)
             connection.sock.close()
             cycles += 1
@@ -153,7 +197,7 @@ def connect(address: Address, connections: int, size: int) -> Callable[[float], 
     return run
 
 
-MODES = {"echo": echo, "http": http, "connect": connect}
+MODES = {"echo": echo, "http": http, "connect": connect, "tls": tls, "handshake": handshake}
 
 
 def process_cpu_clock(pid: int) -> int:

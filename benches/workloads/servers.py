@@ -11,8 +11,10 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import loops
@@ -20,6 +22,7 @@ import loops
 HOST = "127.0.0.1"
 BACKLOG = 1_024
 BUFFER_BYTES = 256 * 1_024
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 LIFE_SECONDS = 120
 """A server that outlives its runner ends itself after so long."""
 
@@ -60,16 +63,29 @@ class BufferedEcho(asyncio.BufferedProtocol):
         self.transport.write(bytes(self.buffer[:nbytes]))
 
 
-async def protocol(listener: socket.socket, size: int) -> object:
-    return await asyncio.get_running_loop().create_server(Echo, sock=listener, backlog=BACKLOG)
+def tls_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
 
 
-async def buffered(listener: socket.socket, size: int) -> object:
+async def protocol(
+    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
+) -> object:
     loop = asyncio.get_running_loop()
-    return await loop.create_server(BufferedEcho, sock=listener, backlog=BACKLOG)
+    return await loop.create_server(Echo, sock=listener, backlog=BACKLOG, ssl=tls)
 
 
-async def streams(listener: socket.socket, size: int) -> object:
+async def buffered(
+    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
+) -> object:
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(BufferedEcho, sock=listener, backlog=BACKLOG, ssl=tls)
+
+
+async def streams(
+    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
+) -> object:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -78,7 +94,7 @@ async def streams(listener: socket.socket, size: int) -> object:
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    return await asyncio.start_server(echo, sock=listener, backlog=BACKLOG)
+    return await asyncio.start_server(echo, sock=listener, backlog=BACKLOG, ssl=tls)
 
 
 async def sock(listener: socket.socket, size: int) -> object:
@@ -118,7 +134,14 @@ async def uvicorn(listener: socket.socket, size: int) -> object:
     return serving
 
 
+def over_tls(serve: Callable[..., Awaitable[object]]) -> Serve:
+    return lambda listener, size: serve(listener, size, tls_context())
+
+
 SERVERS: dict[str, Serve] = {
+    "tls-protocol": over_tls(protocol),
+    "tls-buffered": over_tls(buffered),
+    "tls-streams": over_tls(streams),
     "protocol": protocol,
     "buffered": buffered,
     "streams": streams,

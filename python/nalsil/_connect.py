@@ -8,20 +8,17 @@ import itertools
 import os
 import socket
 import stat
-from asyncio import sslproto
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nalsil._names import AddressInfo, Names
 from nalsil._race import race
+from nalsil._tls import NATIVE, start_stock_tls_over, start_tls_over, tls_maker
 
 try:
     import ssl as _ssl
 except ImportError:  # Python can be built without TLS
     _ssl = None  # type: ignore[assignment]
-
-# The annotations that are known of it are older than its arguments.
-_TlsProtocol: Any = sslproto.SSLProtocol
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Factory = Callable[[], P]
@@ -299,7 +296,7 @@ class Connect(Names):
             raise
         return sock
 
-    # TLS: asyncio's own protocol over nalsil's transports.
+    # TLS
 
     def _make_ssl_transport(
         self,
@@ -316,19 +313,17 @@ class Connect(Names):
         ssl_shutdown_timeout: float | None = None,
         shared: bool = True,
     ) -> asyncio.Transport:
-        tls = _TlsProtocol(
+        make = tls_maker(
             self,
-            protocol,
             sslcontext,
-            waiter,
             server_side,
             server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
         )
+        tls = make(protocol, waiter)
         self._make_socket_transport(rawsock, tls, extra=extra, server=server, shared=shared)
-        transport: asyncio.Transport = tls._app_transport
-        return transport
+        return tls
 
     async def start_tls(
         self,
@@ -355,31 +350,17 @@ class Connect(Names):
         if not getattr(transport, "_start_tls_compatible", False):
             raise TypeError(f"transport {transport!r} is not supported by start_tls()")
         waiter = self.create_future()
-        tls = _TlsProtocol(
-            self,
-            protocol,
-            sslcontext,
-            waiter,
-            server_side,
-            server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-            call_connection_made=False,
-        )
-        # Nothing may be read before the new protocol is there to read it.
-        connection: Any = transport
-        connection.pause_reading()
-        transport.set_protocol(tls)
-        made = self.call_soon(tls.connection_made, transport)
-        resumed = self.call_soon(connection.resume_reading)
+        start = start_tls_over if isinstance(transport, NATIVE) else start_stock_tls_over
+        settings = (sslcontext, server_side, server_hostname)
+        timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
+        secured, begun = start(self, transport, protocol, waiter, *settings, *timeouts)
         try:
             await waiter
         except BaseException:
             transport.close()
-            made.cancel()
-            resumed.cancel()
+            for handle in begun:
+                handle.cancel()
             raise
-        secured: asyncio.Transport = tls._app_transport
         return secured
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "StreamTransport",
     "ThreadPool",
     "TimerHandle",
+    "TlsTransport",
     "Unit",
     "WorkerThread",
     "__version__",
@@ -220,20 +221,32 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
     def _make_socket_transport(
         self,
         sock: socket.socket,
-        protocol: asyncio.BaseProtocol,
+        protocol: asyncio.BaseProtocol | TlsTransport,
         waiter: asyncio.Future[Any] | None = None,
         *,
         extra: dict[str, Any] | None = None,
         server: Any = None,
         shared: bool = True,
     ) -> StreamTransport: ...
+    def _make_tls_transport(
+        self,
+        protocol: asyncio.BaseProtocol,
+        context: Any,
+        waiter: asyncio.Future[Any] | None = None,
+        *,
+        handshake_timeout: float,
+        shutdown_timeout: float,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        made: bool = False,
+    ) -> TlsTransport: ...
     def _listen(
         self,
         sock: socket.socket,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         server: Any,
         backlog: int,
-        wrap: Callable[[socket.socket], None] | None = None,
+        wrap: Callable[[asyncio.BaseProtocol], TlsTransport] | None = None,
     ) -> None: ...
     def _unlisten(self, fd: int) -> None: ...
     def _resume_listening(self, fd: int, token: int) -> None: ...
@@ -272,6 +285,31 @@ class StreamTransport(asyncio.Transport):
     _protocol: Any
     _start_tls_compatible: bool
     def _force_close(self, exc: BaseException | None) -> None: ...
+
+@final
+class TlsTransport(asyncio.Transport):
+    """TLS over a connection; an asyncio.Transport."""
+
+    _loop: Any
+    _app_protocol: Any
+    _app_transport: TlsTransport
+    _ssl_protocol: TlsTransport
+    _sslcontext: Any
+    _sslobj: Any
+    _start_tls_compatible: bool
+    _transport: Any
+    def _begin(self, transport: asyncio.Transport) -> None: ...
+    def _check_handshake_timeout(self) -> None: ...
+    def _check_shutdown_timeout(self) -> None: ...
+    def _force_close(self, exc: BaseException | None) -> None: ...
+    def _test__append_write_backlog(self, data: bytes) -> None: ...
+    def get_read_buffer_limits(self) -> tuple[int, int]: ...
+    def get_read_buffer_size(self) -> int: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def set_read_buffer_limits(
+        self, high: int | None = None, low: int | None = None
+    ) -> None: ...
 
 @final
 class Meter:

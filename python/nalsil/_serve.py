@@ -21,6 +21,7 @@ from nalsil._connect import (
 )
 from nalsil._names import AddressInfo
 from nalsil._server import Server
+from nalsil._tls import tls_maker
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
@@ -220,23 +221,9 @@ class Serve(Connect):
         """Take connections in from one listening socket. For servers."""
         wrap = None
         if sslcontext:
-
-            def wrap(accepted: socket.socket) -> None:
-                try:
-                    self._make_ssl_transport(
-                        accepted,
-                        protocol_factory(),
-                        sslcontext,
-                        server_side=True,
-                        server=server,
-                        ssl_handshake_timeout=ssl_handshake_timeout,
-                        ssl_shutdown_timeout=ssl_shutdown_timeout,
-                        shared=False,
-                    )
-                except BaseException:
-                    accepted.close()
-                    raise
-
+            wrap = tls_maker(
+                self, sslcontext, True, None, ssl_handshake_timeout, ssl_shutdown_timeout
+            )
         self._listen(sock, protocol_factory, server, backlog, wrap)
 
     def _stop_serving(self, sock: socket.socket) -> None:

@@ -4,23 +4,40 @@ use crate::capi::{Obj, Once};
 use pyo3::prelude::*;
 
 macro_rules! imports {
-    ($($(#[$doc:meta])* $name:ident = $module:literal . $($attribute:literal).+;)+) => {
-        /// What is imported.
-        pub struct Imports {
+    (
+        $(#[$about:meta])* $struct:ident, $function:ident, $cell:ident:
+        $($(#[$doc:meta])* $name:ident = $module:literal . $($attribute:literal).+;)+
+    ) => {
+        $(#[$about])*
+        pub struct $struct {
             $($(#[$doc])* pub $name: Obj,)+
         }
 
-        impl Imports {
+        impl $struct {
             fn load(py: Python<'_>) -> PyResult<Self> {
-                Ok(Imports {
+                Ok($struct {
                     $($name: Obj::from(py.import($module)?$(.getattr($attribute)?)+),)+
                 })
             }
+        }
+
+        static $cell: Once<$struct> = Once::new();
+
+        /// The imported objects.
+        ///
+        /// # Errors
+        ///
+        /// What the first import raises.
+        #[inline]
+        pub fn $function(py: Python<'_>) -> PyResult<&'static $struct> {
+            $cell.get_or_try(|| $struct::load(py))
         }
     };
 }
 
 imports! {
+    /// What is imported.
+    Imports, imports, IMPORTS:
     future = "asyncio"."Future";
     task = "asyncio"."Task";
     buffered_protocol = "asyncio"."BufferedProtocol";
@@ -50,14 +67,15 @@ imports! {
     warn = "warnings"."warn";
 }
 
-static IMPORTS: Once<Imports> = Once::new();
-
-/// The imported objects.
-///
-/// # Errors
-///
-/// What the first import raises.
-#[inline]
-pub fn imports(py: Python<'_>) -> PyResult<&'static Imports> {
-    IMPORTS.get_or_try(|| Imports::load(py))
+imports! {
+    /// What is imported once TLS is used. Python can be built without it.
+    TlsImports, tls_imports, TLS_IMPORTS:
+    memory_bio = "ssl"."MemoryBIO";
+    ssl_object = "ssl"."SSLObject";
+    ssl_socket = "_ssl"."_SSLSocket";
+    certificate_error = "ssl"."SSLCertVerificationError";
+    want_read = "ssl"."SSLWantReadError";
+    want_write = "ssl"."SSLWantWriteError";
+    syscall_error = "ssl"."SSLSyscallError";
+    zero_return = "ssl"."SSLZeroReturnError";
 }

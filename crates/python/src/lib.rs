@@ -39,6 +39,7 @@ mod _nalsil {
         capi::add_class::<event_loop::Handle>(module)?;
         capi::add_class::<event_loop::TimerHandle>(module)?;
         capi::add_class::<event_loop::SocketOperation>(module)?;
-        capi::add_class::<transport::StreamTransport>(module)
+        capi::add_class::<transport::StreamTransport>(module)?;
+        capi::add_class::<transport::TlsTransport>(module)
     }
 }

@@ -110,6 +110,17 @@ pub fn recv(fd: RawFd, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
     })
 }
 
+/// [`recv`] that gives what was received: the beginning of `buffer`. Nothing: the peer is done.
+///
+/// # Errors
+///
+/// Those of [`recv`].
+pub fn recv_into(fd: RawFd, buffer: &mut [MaybeUninit<u8>]) -> io::Result<&[u8]> {
+    let count = recv(fd, buffer)?;
+    // SAFETY: the system has written that many.
+    Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast(), count) })
+}
+
 /// Sends what the system takes of `data` and returns how much that was.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ pub use socket_operation::SocketOperation;
 use crate::capi::{self, Instance, MethodDef, Visit};
 use crate::errors::os_error;
 use crate::pool::{CallFromThread, Delivery, Future, Hop, Shared, Spin, ThreadPool};
-use crate::transport::{Listener, StreamTransport};
+use crate::transport::{Listener, StreamTransport, TlsTransport};
 use nalsil_driver::sys::{Selector, Wake, time};
 use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
 use pyo3::exceptions::PyRuntimeError;
@@ -44,6 +44,8 @@ pub enum Ready {
     Start(Instance<StreamTransport>),
     /// Tell a protocol that its connection is lost, and close it.
     Lost(Instance<StreamTransport>),
+    /// Give a protocol what its TLS transport has kept while it did not read.
+    Decrypt(Instance<TlsTransport>),
     /// Complete the future of a job that ran in a thread.
     Hop(Arc<Hop>),
     /// Make a call that another thread has asked for.
@@ -82,6 +84,7 @@ impl Ready {
             Ready::Handle(handle) => handle.traverse_owned(visit),
             Ready::Timer(handle) => visit.object(handle.object()),
             Ready::Start(stream) | Ready::Lost(stream) => visit.object(stream.object()),
+            Ready::Decrypt(tls) => visit.object(tls.object()),
             // Others hold these as well, so the collector must take them for reachable.
             Ready::Io(_) | Ready::Hop(_) | Ready::Call(_) => {}
         }

@@ -161,6 +161,7 @@ impl EventLoop {
             Ready::Io(event) => Self::dispatch(slf, *event),
             Ready::Start(stream) => stream.start(py),
             Ready::Lost(stream) => stream.lost(py),
+            Ready::Decrypt(tls) => tls.go_on_reading(py),
             Ready::Hop(hop) => hop.deliver(py),
             Ready::Call(call) => {
                 slf.get().called.store(true, Ordering::Relaxed);
@@ -177,6 +178,7 @@ impl EventLoop {
             Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
             Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
             Ready::Start(stream) | Ready::Lost(stream) => Some(stream.bind(py).to_owned()),
+            Ready::Decrypt(tls) => Some(tls.bind(py).to_owned()),
             Ready::Hop(_) => None,
             Ready::Call(call) => call.callable(py),
             Ready::Io(event) => this.state(py, |state| match state.sources.get(event.token) {

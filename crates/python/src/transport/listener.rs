@@ -8,7 +8,6 @@ use crate::event_loop::{EventLoop, Source};
 use nalsil_driver::sys::net::{self, Address};
 use nalsil_driver::{Interest, Token, Trigger};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
@@ -24,7 +23,7 @@ pub struct Listener {
     socket: Obj,
     factory: Obj,
     server: Obj,
-    /// Takes the socket of a connection in place of a plain transport, for TLS.
+    /// Makes a TLS transport for a protocol, which then stands in its place.
     wrap: Option<Obj>,
     context: Obj,
     /// How many connections are taken in a turn at most.
@@ -109,16 +108,10 @@ impl Listener {
     fn connect(&self, slf: &Bound<'_, EventLoop>, fd: RawFd, peer: Address) -> PyResult<()> {
         let py = slf.py();
         let fresh = Fresh(Cell::new(fd));
+        let mut protocol = self.factory.bind(py).call0()?;
         if let Some(wrap) = self.wrap.as_ref() {
-            let keywords = PyDict::new(py);
-            keywords.set_item("fileno", fd)?;
-            let socket = crate::imports::imports(py)?.socket.bind(py).call((), Some(&keywords))?;
-            // The socket object owns the descriptor now.
-            fresh.release();
-            socket.call_method1(intern!(py, "setblocking"), (false,))?;
-            return call(&wrap.bind(py), [&socket]).map(drop);
+            protocol = call(&wrap.bind(py), [&protocol])?;
         }
-        let protocol = self.factory.bind(py).call0()?;
         let server = self.server.bind(py);
         let parts = Parts {
             fd,

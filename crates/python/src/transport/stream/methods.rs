@@ -1,6 +1,8 @@
 //! The methods of a stream transport in Python: `asyncio.Transport`'s, and what asyncio's own
 //! protocols ask of theirs.
 
+use super::super::flow_control::set_limits;
+use super::super::protocol::Delivery;
 use super::{HIGH_WATER, Parts, StreamTransport};
 use crate::capi::intern;
 use crate::capi::{
@@ -10,7 +12,7 @@ use crate::capi::{
 use crate::event_loop::{EventLoop, Ready};
 use crate::imports::imports;
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyResourceWarning, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyResourceWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyType};
 use std::ffi::CStr;
@@ -27,40 +29,6 @@ fn boolean(py: Python<'_>, value: bool) -> PyResult<Obj> {
 
 fn none(call: &Call<'_, '_>) -> PyResult<Obj> {
     Ok(Obj::none(call.py()))
-}
-
-/// Declares methods that take exactly so many positional arguments.
-macro_rules! methods {
-    ($($(#[doc = $doc:literal])+ fn $kind:ident = $name:literal ($body:ident, $call:ident $(, $arg:ident)*) $run:block)+) => {
-        $(
-            struct $kind;
-
-            impl Method for $kind {
-                type This = Body;
-                const NAME: &'static CStr = c_text!($name);
-                const DOC: &'static CStr = c_text!($($doc, "\n"),+);
-
-                #[inline]
-                fn call($body: &Body, $call: &Call<'_, '_>) -> PyResult<Obj> {
-                    let [$($arg),*] = $call.exactly($name)?;
-                    $run
-                }
-            }
-        )+
-
-        fn plain_methods() -> Vec<MethodDef> {
-            vec![$(method::<$kind>()),+]
-        }
-    };
-}
-
-macro_rules! c_text {
-    ($($part:literal),+) => {
-        match CStr::from_bytes_with_nul(concat!($($part,)+ "\0").as_bytes()) {
-            Ok(text) => text,
-            Err(_) => panic!("a name or docstring has no zero byte"),
-        }
-    };
 }
 
 methods! {
@@ -113,19 +81,13 @@ methods! {
 
     /// Stop calling data_received() until resume_reading().
     fn PauseReading = "pause_reading" (body, call) {
-        // The registration stays: most pauses end before anything arrives.
-        if !body.closing.get() {
-            body.paused.set(true);
-        }
+        body.pause_reading();
         none(call)
     }
 
     /// Call data_received() again.
     fn ResumeReading = "resume_reading" (body, call) {
-        if !body.closing.get() && body.paused.replace(false) {
-            let event_loop = body.event_loop.get_or_none(call.py());
-            body.update_interest(event_loop.cast::<EventLoop>()?.get())?;
-        }
+        body.resume_reading(call.py())?;
         none(call)
     }
 
@@ -136,12 +98,12 @@ methods! {
 
     /// Return the protocol.
     fn GetProtocol = "get_protocol" (body, call) {
-        Ok(body.protocol.get_or_none(call.py()).into())
+        Ok(body.protocol.object(call.py()).into())
     }
 
     /// Give the connection to another protocol.
     fn SetProtocol = "set_protocol" (body, call, protocol) {
-        body.set_protocol(&protocol)?;
+        body.protocol.set(&protocol)?;
         none(call)
     }
 
@@ -165,25 +127,8 @@ impl Method for SetWriteBufferLimits {
         Set the sizes, in bytes, above which the protocol is paused and at which it goes on.";
 
     fn call(body: &Body, call: &Call<'_, '_>) -> PyResult<Obj> {
-        let py = call.py();
-        let [high, low] = call.optional("set_write_buffer_limits", ["high", "low"])?;
-        let number = |value: Option<Borrowed<'_, '_, PyAny>>| -> PyResult<Option<i64>> {
-            value.filter(|value| !value.is_none()).map(|value| value.extract()).transpose()
-        };
-        let (high, low) = match (number(high)?, number(low)?) {
-            (None, None) => (i64::try_from(HIGH_WATER)?, i64::try_from(HIGH_WATER / 4)?),
-            (None, Some(low)) => (low.saturating_mul(4), low),
-            (Some(high), None) => (high, high / 4),
-            (Some(high), Some(low)) => (high, low),
-        };
-        if !(high >= low && low >= 0) {
-            return Err(PyValueError::new_err(format!(
-                "high ({high}) must be >= low ({low}) must be >= 0"
-            )));
-        }
-        body.high.set(usize::try_from(high)?);
-        body.low.set(usize::try_from(low)?);
-        this(call).maybe_pause_protocol(py)?;
+        set_limits(call, "set_write_buffer_limits", HIGH_WATER, (&body.high, &body.low))?;
+        this(call).maybe_pause_protocol(call.py())?;
         none(call)
     }
 }
@@ -248,7 +193,7 @@ impl Native for StreamTransport {
     fn getters() -> Vec<Getter> {
         vec![
             getter::<Self>(c"_loop", |b, py| Ok(b.event_loop.get_or_none(py).into())),
-            getter::<Self>(c"_protocol", |b, py| Ok(b.protocol.get_or_none(py).into())),
+            getter::<Self>(c"_protocol", |b, py| Ok(b.protocol.object(py).into())),
             getter::<Self>(c"_extra", |b, py| {
                 // Made when it is asked for, and kept: programs store things there.
                 if !b.extra.is_set() {
@@ -266,6 +211,7 @@ impl Native for StreamTransport {
     }
 
     fn clear(&self) {
+        self.protocol.forget();
         for slot in self.slots() {
             drop(slot.take());
         }
@@ -276,6 +222,11 @@ impl Native for StreamTransport {
             return Ok(());
         }
         let py = this.py();
+        if self.protocol.delivery() == Delivery::Tls {
+            // The TLS transport above, which is what the user knows, says it.
+            let this = Instance::<StreamTransport>::cast(&this);
+            return this.map_or(Ok(()), |this| this.close_descriptor(py));
+        }
         let keywords = PyDict::new(py);
         keywords.set_item("source", this)?;
         let text = format!("unclosed transport {}", self.repr(this)?);

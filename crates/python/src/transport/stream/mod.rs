@@ -5,6 +5,7 @@ mod methods;
 mod read;
 mod write;
 
+use super::protocol::{Delivery, Protocol};
 use super::write_queue::WriteQueue;
 use crate::capi::intern;
 use crate::capi::{Instance, Obj, Slot, Visit, copy_context, run_in};
@@ -48,11 +49,7 @@ pub struct StreamTransport {
     shared: bool,
     /// What `get_extra_info("socket")` gives.
     public_socket: Slot,
-    protocol: Slot,
-    /// `data_received`, or for buffered protocols `buffer_updated`.
-    deliver: Slot,
-    /// `get_buffer` of a buffered protocol.
-    get_buffer: Slot,
+    protocol: Protocol,
     context: Slot,
     server: Slot,
     /// The future of who waits for the start.
@@ -123,9 +120,7 @@ impl StreamTransport {
             socket: Slot::default(),
             shared: parts.shared,
             public_socket: Slot::default(),
-            protocol: Slot::default(),
-            deliver: Slot::default(),
-            get_buffer: Slot::default(),
+            protocol: Protocol::default(),
             context: Slot::new(copy_context(py)?),
             server: optional(parts.server),
             waiter: optional(parts.waiter),
@@ -146,14 +141,16 @@ impl StreamTransport {
         };
         let unowned = Cell::new(body.fd.replace(-1));
         let this = Instance::new(py, body)?;
-        // A protocol that cannot be told of its connection is met here, by who passed it.
-        drop(parts.protocol.getattr(intern!(py, "connection_made"))?);
-        this.set_protocol(parts.protocol)?;
+        this.protocol.set(parts.protocol)?;
+        if this.protocol.delivery() != Delivery::Tls {
+            // A protocol that cannot be told of its connection is met here, by who passed it.
+            drop(parts.protocol.getattr(intern!(py, "connection_made"))?);
+        }
         if let Some(socket) = parts.socket {
             hold_open(socket)?;
         }
         if let Some(server) = parts.server.filter(|server| !server.is_none()) {
-            server.call_method1(intern!(py, "_attach"), (this.bind(py),))?;
+            server.call_method1(intern!(py, "_attach"), (this.face(py),))?;
         }
         if let Some(socket) = parts.socket {
             this.socket.set(socket);
@@ -202,25 +199,8 @@ impl StreamTransport {
         Ok(event_loop.cast_into::<EventLoop>()?)
     }
 
-    /// Takes `protocol` on, and looks its methods up once.
-    fn set_protocol(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = protocol.py();
-        let buffered = protocol.is_instance(&imports(py)?.buffered_protocol.bind(py))?;
-        if buffered {
-            self.get_buffer.set(protocol.getattr(intern!(py, "get_buffer"))?);
-            self.deliver.set(protocol.getattr(intern!(py, "buffer_updated"))?);
-        } else {
-            // A protocol without the method is told when something arrives, as asyncio does.
-            let deliver = protocol.getattr_opt(intern!(py, "data_received"))?;
-            drop(self.deliver.replace(deliver.map(Obj::from)));
-            drop(self.get_buffer.take());
-        }
-        self.protocol.set(protocol);
-        Ok(())
-    }
-
     /// Runs `body` in the transport's context.
-    fn in_context<R>(&self, py: Python<'_>, body: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    pub fn in_context<R>(&self, py: Python<'_>, body: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
         match self.context.get(py) {
             Some(context) => run_in(py, &context, body),
             None => body(),
@@ -233,7 +213,7 @@ impl StreamTransport {
         }
         let event_loop = self.event_loop.get_or_none(py);
         let more =
-            [("transport", this.bind(py).to_owned()), ("protocol", self.protocol.get_or_none(py))];
+            [("transport", this.bind(py).to_owned()), ("protocol", self.protocol.object(py))];
         errors::report(&event_loop, message, error, &more)
     }
 
@@ -293,19 +273,56 @@ fn let_go(socket: &Bound<'_, PyAny>) -> PyResult<()> {
     socket.call_method0(intern!(py, "close")).map(drop)
 }
 
+/// What a TLS transport asks of the connection below it, beside what users do.
+impl StreamTransport {
+    /// Reads no more for now. The registration stays: most pauses end before anything arrives.
+    pub fn pause_reading(&self) {
+        if !self.closing.get() {
+            self.paused.set(true);
+        }
+    }
+
+    /// Reads again.
+    ///
+    /// # Errors
+    ///
+    /// `OSError` if the descriptor cannot be watched.
+    pub fn resume_reading(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.closing.get() && self.paused.replace(false) {
+            self.update_interest(self.event_loop(py)?.get())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the transport is closed or closing.
+    pub fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// How many bytes are queued.
+    pub fn unsent(&self) -> usize {
+        self.queue.borrow().size()
+    }
+}
+
 /// What the loop asks of a transport. These are functions of the instance, because they give
 /// references to it away.
 impl Instance<StreamTransport> {
+    /// The transport that the user knows: that of TLS, if there is one above this.
+    fn face<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self.protocol.tls(py) {
+            Some(tls) => tls.bind(py).to_owned(),
+            None => self.bind(py).to_owned(),
+        }
+    }
+
     /// Tells the protocol of the connection, begins to read, and completes the waiter.
     ///
     /// # Errors
     ///
     /// An exception that ends the run.
     pub fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let protocol = self.protocol.get_or_none(py);
-        let made = self.in_context(py, || {
-            protocol.call_method1(intern!(py, "connection_made"), (self.bind(py),))
-        });
+        let made = self.in_context(py, || self.protocol.connection_made(&self.bind(py)));
         if let Err(error) = made {
             self.report(self, py, "Exception in callback protocol.connection_made()", error)?;
         }
@@ -436,12 +453,10 @@ impl Instance<StreamTransport> {
             return Ok(());
         }
         let reason = self.lost_reason.take().unwrap_or_else(|| Obj::none(py));
-        let protocol = self.protocol.get_or_none(py);
-        let told = self.in_context(py, || {
-            protocol.call_method1(intern!(py, "connection_lost"), (reason.bind(py),))
-        });
+        let face = Obj::from(self.face(py));
+        let told = self.in_context(py, || self.protocol.connection_lost(&reason.bind(py)));
         let reported = match told {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) => {
                 self.report(self, py, "Exception in callback protocol.connection_lost()", error)
             }
@@ -449,12 +464,10 @@ impl Instance<StreamTransport> {
         let closed = self.close_descriptor(py).or_else(|error| {
             self.report(self, py, "Exception while a transport closes its socket", error)
         });
-        drop(self.protocol.take());
-        drop(self.deliver.take());
-        drop(self.get_buffer.take());
+        self.protocol.forget();
         let detached = match self.server.take() {
             Some(server) => {
-                server.bind(py).call_method1(intern!(py, "_detach"), (self.bind(py),)).map(drop)
+                server.bind(py).call_method1(intern!(py, "_detach"), (face.bind(py),)).map(drop)
             }
             None => Ok(()),
         };
@@ -491,17 +504,15 @@ impl StreamTransport {
         for slot in self.slots() {
             visit.slot(slot);
         }
+        self.protocol.traverse(visit);
         self.queue.borrow().traverse(visit);
     }
 
-    fn slots(&self) -> [&Slot; 11] {
+    fn slots(&self) -> [&Slot; 8] {
         [
             &self.event_loop,
             &self.socket,
             &self.public_socket,
-            &self.protocol,
-            &self.deliver,
-            &self.get_buffer,
             &self.context,
             &self.server,
             &self.waiter,

@@ -1,13 +1,12 @@
 //! What arrives: received, and given to the protocol.
 
+use super::super::protocol::Delivery;
 use super::{Reading, StreamTransport};
-use crate::capi::intern;
-use crate::capi::{BytesWriter, Instance, WriteView, call};
+use crate::capi::{BytesWriter, Instance};
 use crate::errors::os_error;
 use crate::event_loop::{EventLoop, Ready, SCRATCH_SIZE};
 use nalsil_driver::sys::net;
 use nalsil_driver::{Event, Trigger};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::io;
 
@@ -28,23 +27,18 @@ impl Instance<StreamTransport> {
         if self.is_lost() {
             return Ok(());
         }
-        if self.get_buffer.is_set() {
-            return self.read_buffered(event_loop, event);
+        match self.protocol.delivery() {
+            Delivery::Data => {}
+            Delivery::Buffered => return self.read_buffered(event_loop, event),
+            Delivery::Tls => return self.read_for_tls(event_loop, event),
         }
         match self.receive(event_loop, event) {
             Ok(Some((0, _))) => self.read_end(py),
             Ok(Some((_, data))) => {
-                let delivered = match self.deliver.get(py) {
-                    Some(deliver) => self.in_context(py, || call(&deliver, [&data]).map(drop)),
-                    None => self.protocol.get_or_none(py).getattr("data_received").map(drop),
-                };
-                match delivered {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        let message = "Fatal error: protocol.data_received() call failed.";
-                        self.fatal(py, error, message)
-                    }
-                }
+                self.in_context(py, || self.protocol.data_received(&data)).or_else(|error| {
+                    let message = "Fatal error: protocol.data_received() call failed.";
+                    self.fatal(py, error, message)
+                })
             }
             Ok(None) => Ok(()),
             Err(error) => self.fatal(py, error, FATAL_READ),
@@ -99,9 +93,8 @@ impl Instance<StreamTransport> {
 
     fn read_buffered(&self, event_loop: &Bound<'_, EventLoop>, event: Event) -> PyResult<()> {
         let py = event_loop.py();
-        let Some(get_buffer) = self.get_buffer.get(py) else { return Ok(()) };
         // One entry of the context for both calls of the protocol.
-        match self.in_context(py, || Ok(self.receive_buffered(event_loop, event, &get_buffer))) {
+        match self.in_context(py, || Ok(self.receive_buffered(event_loop, event))) {
             Ok(Ok(Some(0))) => self.read_end(py),
             Ok(Ok(_)) => Ok(()),
             Ok(Err((error, message))) => self.fatal(py, error, message),
@@ -115,11 +108,12 @@ impl Instance<StreamTransport> {
         &self,
         event_loop: &Bound<'_, EventLoop>,
         event: Event,
-        get_buffer: &Bound<'_, PyAny>,
     ) -> Result<Option<usize>, (PyErr, &'static str)> {
         let py = event_loop.py();
         let failed = |error| (error, "Fatal error: protocol.get_buffer() call failed.");
-        let mut buffer = Self::room(py, get_buffer).map_err(failed)?;
+        let Some(mut buffer) = self.protocol.buffer(py, -1).map_err(failed)? else {
+            return Ok(None);
+        };
         // The protocol's `get_buffer` may have closed the transport.
         if self.is_lost() || self.fd.get() < 0 {
             return Ok(None);
@@ -133,31 +127,41 @@ impl Instance<StreamTransport> {
             Err(error) => return Err((os_error(&error), FATAL_READ)),
         };
         self.read_again(event_loop, event, count, room);
-        if count > 0
-            && let Some(deliver) = self.deliver.get(py)
-        {
-            let told = count.into_pyobject(py).map_err(PyErr::from);
-            told.and_then(|count| call(&deliver, [&count.into_any()]))
+        if count > 0 {
+            self.protocol
+                .buffer_updated(py, count)
                 .map_err(|error| (error, "Fatal error: protocol.buffer_updated() call failed."))?;
         }
         Ok(Some(count))
     }
 
-    /// The buffer that the protocol gives, which is not empty.
-    fn room(py: Python<'_>, get_buffer: &Bound<'_, PyAny>) -> PyResult<WriteView> {
-        let buffer = call(get_buffer, [&(-1i32).into_pyobject(py)?.into_any()])?;
-        let mut view = WriteView::new(&buffer)?;
-        if view.as_mut_slice().is_empty() {
-            return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+    /// Receives once, and gives what came to the TLS transport above.
+    fn read_for_tls(&self, event_loop: &Bound<'_, EventLoop>, event: Event) -> PyResult<()> {
+        let py = event_loop.py();
+        let Some(tls) = self.protocol.tls(py) else { return Ok(()) };
+        let fd = self.usable_fd(py);
+        // The scratch memory is ours until the end: nobody else reads before that.
+        let outcome = event_loop.get().with_scratch(py, |scratch| {
+            match net::recv_into(fd, &mut scratch[..DIRECT_SIZE]) {
+                Ok([]) => Ok(true),
+                Ok(received) => {
+                    self.read_again(event_loop, event, received.len(), DIRECT_SIZE);
+                    self.in_context(py, || tls.feed(py, received)).map(|()| false)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+                Err(error) => self.fatal(py, os_error(&error), FATAL_READ).map(|()| false),
+            }
+        });
+        match outcome {
+            Ok(true) => self.read_end(py),
+            Ok(false) => Ok(()),
+            // What is left are those errors that end the run.
+            Err(error) => self.fatal(py, error, FATAL_READ),
         }
-        Ok(view)
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
-        let protocol = self.protocol.get_or_none(py);
-        let keep_open =
-            self.in_context(py, || protocol.call_method0(intern!(py, "eof_received"))?.is_truthy());
-        match keep_open {
+        match self.in_context(py, || self.protocol.eof_received(py)) {
             Ok(true) => {
                 self.reading.set(Reading::Ended);
                 self.watch(&self.event_loop(py)?)

@@ -136,6 +136,34 @@ impl Instance<StreamTransport> {
         self.queue_grew(py, idle)
     }
 
+    /// Sends what TLS has made of the user's data: bytes objects, with one system call or as few
+    /// as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::write`].
+    pub fn write_records(&self, py: Python<'_>, records: Vec<Obj>) -> PyResult<()> {
+        if let [only] = &records[..] {
+            return self.write(&only.bind(py));
+        }
+        self.check_may_write()?;
+        if self.is_lost() {
+            return self.warn_of_lost_write(py);
+        }
+        let idle = self.queue.borrow().is_empty();
+        for record in records {
+            let length = record.as_bytes(py).map_or(0, <[u8]>::len);
+            self.queue.borrow_mut().push_bytes(record, length, 0);
+        }
+        if idle {
+            self.send_queued(py)?;
+            if self.is_lost() {
+                return Ok(());
+            }
+        }
+        self.queue_grew(py, idle)
+    }
+
     /// Sends from the queue; an error is fatal for the transport.
     fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
         let fd = self.usable_fd(py);
@@ -202,9 +230,8 @@ impl Instance<StreamTransport> {
         if size <= self.high.get() || self.protocol_paused.replace(true) {
             return Ok(());
         }
-        let protocol = self.protocol.get_or_none(py);
-        match protocol.call_method0(intern!(py, "pause_writing")) {
-            Ok(_) => Ok(()),
+        match self.protocol.pause_writing(py) {
+            Ok(()) => Ok(()),
             Err(error) => self.report(self, py, "protocol.pause_writing() failed", error),
         }
     }
@@ -214,10 +241,8 @@ impl Instance<StreamTransport> {
         if size > self.low.get() || !self.protocol_paused.replace(false) {
             return Ok(());
         }
-        let protocol = self.protocol.get_or_none(py);
-        let resumed = self.in_context(py, || protocol.call_method0(intern!(py, "resume_writing")));
-        match resumed {
-            Ok(_) => Ok(()),
+        match self.in_context(py, || self.protocol.resume_writing(py)) {
+            Ok(()) => Ok(()),
             Err(error) => self.report(self, py, "protocol.resume_writing() failed", error),
         }
     }

@@ -1,0 +1,38 @@
+//! The limits of flow control, as asyncio takes them.
+
+use crate::capi::Call;
+use pyo3::Borrowed;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::cell::Cell;
+
+/// Sets the limits to those that `call`, of the method `name`, asks for: `high`, by default so many
+/// bytes, and `low`, by default a quarter of it.
+///
+/// # Errors
+///
+/// `ValueError` if they contradict one another, `TypeError` for what is no number.
+pub fn set_limits(
+    call: &Call<'_, '_>,
+    name: &str,
+    default_high: usize,
+    limits: (&Cell<usize>, &Cell<usize>),
+) -> PyResult<()> {
+    let [high, low] = call.optional(name, ["high", "low"])?;
+    let number = |value: Option<Borrowed<'_, '_, PyAny>>| -> PyResult<Option<i64>> {
+        value.filter(|value| !value.is_none()).map(|value| value.extract()).transpose()
+    };
+    let (high, low) = match (number(high)?, number(low)?) {
+        (None, None) => (i64::try_from(default_high)?, i64::try_from(default_high / 4)?),
+        (None, Some(low)) => (low.saturating_mul(4), low),
+        (Some(high), None) => (high, high / 4),
+        (Some(high), Some(low)) => (high, low),
+    };
+    if !(high >= low && low >= 0) {
+        let text = format!("high ({high}) must be >= low ({low}) must be >= 0");
+        return Err(PyValueError::new_err(text));
+    }
+    limits.0.set(usize::try_from(high)?);
+    limits.1.set(usize::try_from(low)?);
+    Ok(())
+}
