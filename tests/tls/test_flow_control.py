@@ -36,6 +36,7 @@ async def test_pausing_inside_a_callback_holds_the_next_record(certificates, unt
         await until(lambda: protocol.data == b"firstsecond")
 
 
+@pytest.mark.nalsil_only  # the stock transport never reads again
 async def test_pausing_in_connection_made_holds_everything(certificates, until, turns):
     class Paused(Recorder):
         def connection_made(self, transport):
@@ -74,6 +75,7 @@ async def test_a_paused_transport_takes_in_little(certificates, turns):
             await asyncio.sleep(0)
 
 
+@pytest.mark.nalsil_only  # the stock transport hands everything to the transport below
 async def test_a_protocol_that_writes_too_much_is_paused_and_resumed(certificates, until):
     async with connected(certificates) as (protocol, peer):
         protocol.transport.set_write_buffer_limits(high=100_000)

