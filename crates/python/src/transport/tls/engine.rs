@@ -27,6 +27,10 @@ pub struct Engine {
     outgoing: Slot,
     loan: Slot,
     records: RefCell<Records>,
+    /// How much has arrived and was not used yet, if that is known without asking.
+    left: Cell<Option<usize>>,
+    /// Whether nothing waits to be taken, as far as that is known without asking.
+    taken: Cell<bool>,
     /// Whether everything that has arrived was used up.
     starved: Cell<bool>,
     /// Whether the last read filled its room, so that there may be more of the same record.
@@ -61,6 +65,8 @@ impl Engine {
             outgoing: Slot::new(outgoing),
             loan: Slot::new(Loan::new(py)?),
             records: RefCell::default(),
+            left: Cell::new(Some(0)),
+            taken: Cell::new(true),
             starved: Cell::new(true),
             filled: Cell::new(false),
         })
@@ -83,6 +89,7 @@ impl Engine {
     pub fn give(&self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
         self.records.borrow_mut().see(data);
         self.starved.set(false);
+        self.left.set(self.left.get().map(|left| left + data.len()));
         let (loan, incoming) = (self.loan(py)?, self.incoming.get_or_none(py));
         Loan::of_bytes(&loan, data, |data| call_method(&incoming, intern!(py, "write"), [data]))?;
         Ok(())
@@ -121,16 +128,27 @@ impl Engine {
     ///
     /// None, unless the collector has cleared the engine.
     pub fn incoming_size(&self, py: Python<'_>) -> PyResult<usize> {
-        self.incoming.get_or_none(py).getattr(intern!(py, "pending"))?.extract()
+        if let Some(left) = self.left.get() {
+            return Ok(left);
+        }
+        let left = self.incoming.get_or_none(py).getattr(intern!(py, "pending"))?.extract()?;
+        self.left.set(Some(left));
+        Ok(left)
     }
 
-    /// How much ciphertext waits to be taken, in bytes.
+    /// Whether ciphertext waits to be taken.
     ///
     /// # Errors
     ///
     /// None, unless the collector has cleared the engine.
-    pub fn outgoing_size(&self, py: Python<'_>) -> PyResult<usize> {
-        self.outgoing.get_or_none(py).getattr(intern!(py, "pending"))?.extract()
+    pub fn has_outgoing(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.taken.get() {
+            return Ok(false);
+        }
+        let pending = self.outgoing.get_or_none(py).getattr(intern!(py, "pending"))?;
+        let has_outgoing = pending.extract::<usize>()? > 0;
+        self.taken.set(!has_outgoing);
+        Ok(has_outgoing)
     }
 
     /// Takes the ciphertext that is to be sent, as a bytes object.
@@ -140,6 +158,7 @@ impl Engine {
     /// `MemoryError`.
     pub fn take_outgoing(&self, py: Python<'_>) -> PyResult<Obj> {
         let outgoing = self.outgoing.get_or_none(py);
+        self.taken.set(true);
         Ok(Obj::from(call_method(&outgoing, intern!(py, "read"), [])?))
     }
 
@@ -162,6 +181,7 @@ impl Engine {
             }
             None => self.read_by_object(py, room),
         };
+        self.worked();
         let read = match read {
             Err(error) if error.is_instance(py, &tls_imports(py)?.zero_return.bind(py)) => Ok(0),
             read => read,
@@ -206,6 +226,7 @@ impl Engine {
                 written.and_then(|written| written.extract())
             }
         };
+        self.worked();
         self.or_more(py, written)
     }
 
@@ -217,6 +238,7 @@ impl Engine {
     pub fn do_handshake(&self, py: Python<'_>) -> PyResult<Option<()>> {
         let name = intern!(py, "do_handshake");
         let made = self.call(py, name, name).map(drop);
+        self.worked();
         self.or_starved(py, made)
     }
 
@@ -227,7 +249,14 @@ impl Engine {
     /// `SSLError`.
     pub fn shut_down(&self, py: Python<'_>) -> PyResult<Option<()>> {
         let ended = self.call(py, intern!(py, "shutdown"), intern!(py, "unwrap")).map(drop);
+        self.worked();
         self.or_starved(py, ended)
+    }
+
+    /// Notes that OpenSSL may have taken something in, and put something out.
+    fn worked(&self) {
+        self.left.set(None);
+        self.taken.set(false);
     }
 
     /// Calls a method of the C object, or the one of the `SSLObject` that stands for it.

@@ -127,7 +127,7 @@ impl Instance<TlsTransport> {
 
     /// Sends a batch, and what else OpenSSL has to say.
     fn send(&self, py: Python<'_>, mut batch: Batch) -> PyResult<()> {
-        if batch.inside > 0 || batch.size == 0 && self.engine.outgoing_size(py)? > 0 {
+        if batch.inside > 0 || batch.size == 0 && self.engine.has_outgoing(py)? {
             batch.records.push(self.engine.take_outgoing(py)?);
         }
         match self.lower(py) {
