@@ -77,10 +77,7 @@ struct End<'a> {
 }
 
 impl Drop for End<'_> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "who kept a view would write into foreign memory"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a view that is kept is one of foreign memory")]
     fn drop(&mut self) {
         self.loan.start.store(ptr::null_mut(), Ordering::Relaxed);
         if self.loan.views.load(Ordering::Relaxed) != self.views {
