@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import loops
 from workloads.servers import Echo, tls_context
@@ -41,7 +41,7 @@ def memory_kib() -> int:
 class Counted(Echo):
     """Knows every connection that is there, and answers unless it is told not to."""
 
-    there: dict["Counted", None] = {}
+    there: ClassVar[dict["Counted", None]] = {}
     silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -69,23 +69,17 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-async def protocol(
-    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
-) -> object:
+async def protocol(listener: socket.socket, size: int, tls: ssl.SSLContext | None = None) -> object:
     loop = asyncio.get_running_loop()
     return await loop.create_server(Echo, sock=listener, backlog=BACKLOG, ssl=tls)
 
 
-async def buffered(
-    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
-) -> object:
+async def buffered(listener: socket.socket, size: int, tls: ssl.SSLContext | None = None) -> object:
     loop = asyncio.get_running_loop()
     return await loop.create_server(BufferedEcho, sock=listener, backlog=BACKLOG, ssl=tls)
 
 
-async def streams(
-    listener: socket.socket, size: int, tls: ssl.SSLContext | None = None
-) -> object:
+async def streams(listener: socket.socket, size: int, tls: ssl.SSLContext | None = None) -> object:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:

@@ -101,7 +101,7 @@ async def test_limits(certificates):
             assert limits() == (10, 40)
             limit(high=7, low=3)
             assert limits() == (3, 7)
-            with pytest.raises(ValueError, match="high .* must be >= low .* must be >= 0"):
+            with pytest.raises(ValueError, match=r"high .* must be >= low .* must be >= 0"):
                 limit(high=1, low=2)
             limit()
         assert transport.get_write_buffer_limits() == (128 * 1024, 512 * 1024)

@@ -114,9 +114,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(certificates):
     context = ssl.create_default_context()
     async with handshaking(certificates, context=context) as (connecting, peer):
         with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
-            await peer.handshake()
-            # From TLS 1.3 on the server is done before the client has looked.
-            await peer.do(peer.tls.read, 1)
+            await peer.handshake_and_read()
         with pytest.raises(ssl.SSLCertVerificationError, match="CERTIFICATE_VERIFY_FAILED"):
             await connecting
 
@@ -126,8 +124,7 @@ async def test_the_peer_is_told_why(certificates):
     context = ssl.create_default_context()
     async with handshaking(certificates, context=context) as (connecting, peer):
         with pytest.raises(ssl.SSLError, match="alert unknown ca"):
-            await peer.handshake()
-            await peer.do(peer.tls.read, 1)
+            await peer.handshake_and_read()
         with pytest.raises(ssl.SSLCertVerificationError):
             await connecting
 
@@ -136,8 +133,7 @@ async def test_a_certificate_of_somebody_else_is_refused(certificates):
     theirs = certificates.server_context("example.org")
     async with handshaking(certificates, peer_context=theirs) as (connecting, peer):
         with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
-            await peer.handshake()
-            await peer.do(peer.tls.read, 1)
+            await peer.handshake_and_read()
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
             await connecting
 
@@ -183,9 +179,7 @@ async def test_a_peer_that_resets(certificates):
 
 async def test_a_peer_that_stalls(certificates, reported):
     async with handshaking(certificates, ssl_handshake_timeout=0.05) as (connecting, _):
-        text = (
-            r"SSL handshake is taking longer than 0\.05 seconds: aborting the connection"
-        )
+        text = r"SSL handshake is taking longer than 0\.05 seconds: aborting the connection"
         with pytest.raises(ConnectionAbortedError, match=text):
             await connecting
     assert reported == []
@@ -214,15 +208,15 @@ async def test_a_client_that_stalls(certificates, reported, until):
 @pytest.mark.parametrize("seconds", [0, -1])
 async def test_a_timeout_is_positive(certificates, name, seconds):
     ours, theirs = tcp_pair()
-    with theirs, ours:
-        with pytest.raises(ValueError, match=f"{name} should be a positive number, got {seconds}"):
-            await asyncio.get_running_loop().create_connection(
-                Recorder,
-                sock=ours,
-                ssl=certificates.client,
-                server_hostname="localhost",
-                **{name: seconds},
-            )
+    text = f"{name} should be a positive number, got {seconds}"
+    with theirs, ours, pytest.raises(ValueError, match=text):
+        await asyncio.get_running_loop().create_connection(
+            Recorder,
+            sock=ours,
+            ssl=certificates.client,
+            server_hostname="localhost",
+            **{name: seconds},
+        )
 
 
 async def test_a_failed_handshake_is_no_matter_to_the_server(certificates, reported):
@@ -254,8 +248,7 @@ async def test_a_protocol_that_fails_to_begin(certificates, reported):
 
     async with handshaking(certificates, Failing) as (connecting, peer):
         with pytest.raises((EOFError, ConnectionError)):
-            await peer.handshake()
-            await peer.do(peer.tls.read, 1)
+            await peer.handshake_and_read()
         with pytest.raises(ZeroDivisionError):
             await connecting
     assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]

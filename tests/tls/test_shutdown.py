@@ -88,7 +88,7 @@ async def test_keeping_the_other_direction_is_not_possible(certificates, caplog)
 
 
 async def test_aborting_waits_for_nobody(certificates):
-    async with connected(certificates) as (protocol, peer):
+    async with connected(certificates) as (protocol, _):
         protocol.transport.write(b"x" * 20_000_000)
         protocol.transport.abort()
         assert protocol.transport.is_closing()
@@ -208,8 +208,7 @@ async def test_aborting_in_connection_made(certificates):
 
     async with handshaking(certificates, Aborting) as (connecting, peer):
         with pytest.raises((EOFError, ConnectionError)):
-            await peer.handshake()
-            await peer.do(peer.tls.read, 1)
+            await peer.handshake_and_read()
         _, protocol = await connecting
         assert await protocol.lost is None
         assert protocol.calls == ["connection_made", "connection_lost"]

@@ -205,7 +205,7 @@ async def test_cancelling_closes_the_connection(certificates):
 
 async def test_arguments_are_checked(certificates):
     loop = asyncio.get_running_loop()
-    with pytest.raises(TypeError, match="instance of ssl.SSLContext, got None"):
+    with pytest.raises(TypeError, match=r"instance of ssl\.SSLContext, got None"):
         await loop.start_tls(None, None, None)
     with pytest.raises(TypeError, match="is not supported by start_tls"):
         await loop.start_tls(object(), None, certificates.client)

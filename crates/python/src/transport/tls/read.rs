@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 
 /// How much ciphertext OpenSSL gets at a time: its buffer never shrinks, so it stays as large as
 /// the most that was ever in it.
-const SLICE: usize = 2 * RECORD;
+const SLICE: usize = RECORD;
 /// The most data that the protocol gets at a time: as much as malloc gives from its heap.
 const MOST: usize = 124 * 1024;
 

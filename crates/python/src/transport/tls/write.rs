@@ -13,7 +13,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 const SILENT_WRITES: u32 = 5;
 /// How much is encrypted before the ciphertext is taken out: OpenSSL's buffer never shrinks, so it
 /// stays as large as the most that was ever in it.
-const DRAIN: usize = 2 * RECORD;
+const DRAIN: usize = RECORD;
 /// How much is encrypted before it is sent, at most: as much as one system call takes well.
 const BATCH: usize = 8 * RECORD;
 
