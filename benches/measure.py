@@ -105,7 +105,7 @@ def measure(row: Row, loop: str, number: int, timing: Timing, cores: Cores) -> M
 
 def _alone(row: Row, loop: str, timing: Timing, environment: dict[str, str]) -> dict[str, Any]:
     times = (str(timing.warmup), str(timing.seconds))
-    with _Child(environment, "micro.scheduling", row.work, loop, *times) as child:
+    with _Child(environment, row.module, row.work, loop, *times) as child:
         return child.result(timing)
 
 

@@ -7,6 +7,9 @@ from fnmatch import fnmatchcase
 KIB = 1024
 SIZES = {"1KB": KIB, "10KB": 10 * KIB, "100KB": 100 * KIB}
 CONNECTIONS = (1, 10, 100, 1_000)
+ALONE = {"micro": "micro.scheduling", "process": "workloads.processes"}
+"""The groups whose rows need no client, and the modules that run them."""
+
 ECHO_SERVERS = ("protocol", "buffered", "streams", "sock")
 TLS_SERVERS = ("protocol", "buffered", "streams")
 
@@ -37,7 +40,12 @@ class Row:
     def client(self) -> str | None:
         """The load generator's mode, or `None` for a row that runs in the loop's own process."""
         group = self.name.split("/")[0]
-        return None if group == "micro" else group
+        return None if group in ALONE else group
+
+    @property
+    def module(self) -> str:
+        """What runs a row without a client."""
+        return ALONE[self.name.split("/")[0]]
 
 
 def _micro() -> Iterator[Row]:
@@ -89,10 +97,23 @@ def _tls() -> Iterator[Row]:
                     size,
                     quick=(server, label, connections) in quick,
                 )
+def _processes() -> Iterator[Row]:
+    operations = {
+        "spawn": "`true` started and waited for, one after another",
+        "spawn-20-at-once": "one of 20 `true`, started at the same time and waited for",
+        "cat-64KB": "`cat` started, 64 KB sent through it by `communicate`",
+        "lateness-300MB": (
+            "the latest of the ticks of a 1 ms timer while a process of 300 MB starts and waits "
+            "for 10 children; its seconds are those that the tick was late"
+        ),
+    }
+    for work, operation in operations.items():
+        yield Row(f"process/{work}", work, operation, quick=True)
 
 
 ROWS: tuple[Row, ...] = (
     *_micro(),
+    *_processes(),
     *_echo(),
     *_tls(),
     Row(

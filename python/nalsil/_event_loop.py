@@ -24,3 +24,14 @@ class EventLoop(Serve, Datagrams, Processes, Sendfile, Life, asyncio.AbstractEve
         super().__init__()
         # asyncio's transports in Python enter themselves here.
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def close(self) -> None:
+        """Close the loop: drop what waits, and end the default executor without waiting.
+
+        Child processes that run are left to themselves; a thread waits for their end.
+
+        Raises:
+            RuntimeError: if the loop runs.
+        """
+        super().close()
+        self._leave_children()

@@ -24,6 +24,7 @@ __all__ = [
     "Meter",
     "PoolView",
     "SocketOperation",
+    "Spawner",
     "StreamTransport",
     "ThreadPool",
     "TimerHandle",
@@ -250,6 +251,10 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
     ) -> None: ...
     def _unlisten(self, fd: int) -> None: ...
     def _resume_listening(self, fd: int, token: int) -> None: ...
+    def _start_child(
+        self, spawner: Spawner, plan: dict[str, Any], done: Callable[..., object], /
+    ) -> int: ...
+    def _abandon_child(self, number: int, /) -> None: ...
 
 @final
 class Handle(asyncio.Handle):
@@ -262,6 +267,14 @@ class TimerHandle(asyncio.TimerHandle):
     """A callback that waits for its time; an asyncio.TimerHandle."""
 
     def get_context(self) -> Context: ...
+
+@final
+class Spawner:
+    """Makes child processes on threads of its own."""
+
+    def __new__(cls) -> Self: ...
+    @staticmethod
+    def is_supported() -> bool: ...
 
 @final
 class SocketOperation(Coroutine[Any, Any, Any]):

@@ -7,11 +7,13 @@ import os
 import subprocess
 import threading
 from asyncio import unix_events
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from nalsil._child import popen
 from nalsil._names import Names
+from nalsil._process_transport import SubprocessTransport
+from nalsil._reaper import reap, status_of
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -24,12 +26,13 @@ class WritePipeTransport(unix_events._UnixWritePipeTransport):  # type: ignore[n
     """The writing end of a pipe on nalsil's loop."""
 
 
-class SubprocessTransport(unix_events._UnixSubprocessTransport):  # type: ignore[name-defined,misc]
-    """A child process on nalsil's loop."""
-
-
 class Processes(Names):
     """The part of a loop that talks to pipes and child processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The children that run, by pidfd.
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     async def connect_read_pipe(
         self, protocol_factory: Callable[[], P], pipe: Any
@@ -119,68 +122,56 @@ class Processes(Names):
         kwargs: dict[str, Any],
     ) -> tuple[Any, P]:
         protocol = protocol_factory()
-        waiter = self.create_future()
-        transport = SubprocessTransport(
-            self,
-            protocol,
+        extra = kwargs.pop("extra", None)
+        process = popen(
             command,
-            shell,
-            stdin,
-            stdout,
-            stderr,
-            bufsize,
-            waiter=waiter,
+            shell=shell,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            universal_newlines=False,
+            bufsize=bufsize,
             **kwargs,
         )
-        self._watch_child(transport)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            await transport._wait()
-            raise
+        transport = SubprocessTransport(self, protocol, process, extra)
+        await transport._open()
         return transport, protocol
 
-    def _watch_child(self, transport: Any) -> None:
-        """Tell the transport when its child has ended."""
-        pid = transport.get_pid()
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
+    def _watch_child(self, transport: SubprocessTransport, pidfd: int) -> None:
+        """Tell the transport when its child has ended. The descriptor becomes the loop's."""
+        process: subprocess.Popen[bytes] = transport._proc
+        if pidfd < 0:
             # An old kernel, or a sandbox: a thread waits instead.
-            name = f"nalsil-wait-{pid}"
             waiting = threading.Thread(
-                target=self._wait_for_child, args=(transport,), name=name, daemon=True
+                target=self._wait_for_child,
+                args=(transport, process),
+                name=f"nalsil-wait-{process.pid}",
+                daemon=True,
             )
             waiting.start()
             return
 
         def ended() -> None:
             self._remove_reader(pidfd)
+            del self._children[pidfd]
             os.close(pidfd)
-            transport._process_exited(_status_of(transport))
+            transport._process_exited(status_of(process))
 
+        self._children[pidfd] = process
         self._add_reader(pidfd, ended)
 
-    def _wait_for_child(self, transport: Any) -> None:
-        status = _status_of(transport)
+    def _wait_for_child(
+        self, transport: SubprocessTransport, process: subprocess.Popen[bytes]
+    ) -> None:
+        status = status_of(process)
         if not self.is_closed():
             self.call_soon_threadsafe(transport._process_exited, status)
 
-
-def _status_of(transport: Any) -> int:
-    """Wait for a child that has ended, or will, and return its exit status."""
-    pid = transport.get_pid()
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:
-        known = transport._proc.returncode if transport._proc is not None else None
-        if known is not None:
-            return int(known)
-        # Somebody else has waited for it, or the system does by itself: SIGCHLD is ignored.
-        logger.warning("child process pid %d exit status already read: returning 255", pid)
-        return 255
-    return os.waitstatus_to_exitcode(status)
+    def _leave_children(self) -> None:
+        """Let a thread wait for the children of a closed loop."""
+        children, self._children = self._children, {}
+        if children:
+            reap(children)
 
 
 def _check_binary(

@@ -8,12 +8,15 @@
 //! - [`Shared<T>`] is what other threads touch: the inbox and the wake-up.
 //! - [`Handle<T>`] is what other threads hold.
 //!
+//! Beside it, [`Spawner`] makes child processes on threads of its own.
+//!
 //! Everything that depends on the system stands in [`sys`].
 
 mod core;
 mod event;
 mod inbox;
 mod slab;
+mod spawner;
 mod spin;
 #[cfg_attr(loom, allow(dead_code))]
 mod sync;
@@ -24,4 +27,5 @@ pub use crate::core::{Core, Wait};
 pub use event::{Event, Events, Interest, Token, Trigger};
 pub use inbox::{Handle, Shared};
 pub use slab::Slab;
+pub use spawner::{Outcome, Spawner, Spawning};
 pub use timers::{Cancellable, Timers};

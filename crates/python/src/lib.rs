@@ -18,7 +18,7 @@ mod _nalsil {
     use super::*;
 
     #[pymodule_export]
-    use event_loop::EventLoop;
+    use event_loop::{EventLoop, Spawner};
     #[pymodule_export]
     use measure::{Meter, Unit, effective_cores};
     #[pymodule_export]

@@ -10,6 +10,8 @@
 //! - Descriptors are made close-on-exec and, sockets, non-blocking.
 //! - A sleep on a number ([`futex`]) ends when a signal comes, and a wake-up that comes after the
 //!   number was changed is never missed.
+//! - A child process ([`spawn`]) is made without copying this one, and holds up the thread that
+//!   makes it, no other. A system that cannot says so, and Python's own way is taken.
 //! - The calls of [`net`] never block, whatever the mode of the descriptor.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
@@ -20,6 +22,7 @@ mod epoll;
 #[cfg(target_os = "linux")]
 pub mod futex;
 pub mod net;
+pub mod spawn;
 pub mod time;
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The event loop: what it holds, and the doors through which the rest of the binding reaches it.
 
+mod child;
 mod descriptors;
 mod handle;
 mod owner;
@@ -7,6 +8,7 @@ mod run;
 mod schedule;
 mod socket_operation;
 
+pub use child::{Spawner, Start};
 pub use descriptors::Descriptor;
 pub use handle::{Handle, TimerHandle};
 pub use owner::OwnerCell;
@@ -99,6 +101,8 @@ pub enum Source {
     Listener(Arc<Listener>),
     /// A descriptor of the user's, with who waits for it.
     Descriptor(Descriptor),
+    /// A child process that is being made. No descriptor: a thread reports it.
+    Start(Start),
 }
 
 /// What only the loop's own thread touches.
@@ -302,6 +306,7 @@ impl EventLoop {
                     Source::Stream(stream) => visit.object(stream.object()),
                     Source::Listener(listener) => listener.traverse(visit),
                     Source::Descriptor(descriptor) => descriptor.traverse(visit),
+                    Source::Start(start) => start.traverse(visit),
                 }
             }
         });
@@ -327,8 +332,10 @@ impl EventLoop {
         let calls = self.calls.with(py, std::mem::take);
         calls.values().for_each(|future| crate::pool::refuse(py, future));
         for source in sources {
-            if let Source::Descriptor(descriptor) = source {
-                descriptor.release();
+            match source {
+                Source::Descriptor(descriptor) => descriptor.release(),
+                Source::Start(start) => start.bury(),
+                Source::Stream(_) | Source::Listener(_) => {}
             }
         }
     }

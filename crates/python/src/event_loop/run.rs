@@ -1,6 +1,6 @@
 //! The running of the loop: turn after turn until it is stopped.
 
-use super::{EventLoop, Ready, Source, descriptors};
+use super::{EventLoop, Ready, Source, Start, descriptors};
 use crate::capi::intern;
 use crate::capi::{self, Instance};
 use crate::gate;
@@ -18,6 +18,7 @@ enum Found {
     Stream(Instance<crate::transport::StreamTransport>),
     Listener(Arc<Listener>),
     Descriptor(descriptors::Woken),
+    Start(Start),
 }
 
 #[pymethods]
@@ -209,12 +210,17 @@ impl EventLoop {
             Source::Descriptor(descriptor) => {
                 Some(Found::Descriptor(descriptor.wake(py, event, &this.selector)))
             }
+            Source::Start(_) => match state.sources.remove(event.token)? {
+                Source::Start(start) => Some(Found::Start(start)),
+                _ => None,
+            },
         });
         match found {
             None => Ok(()),
             Some(Found::Stream(stream)) => stream.ready(slf, event),
             Some(Found::Listener(listener)) => listener.accept(slf, event.token),
             Some(Found::Descriptor(woken)) => woken.run(slf),
+            Some(Found::Start(start)) => start.tell(slf),
         }
     }
 }
