@@ -36,9 +36,9 @@ if hasattr(os, "register_at_fork"):
 class Popen(subprocess.Popen[bytes]):
     """`subprocess.Popen`, but that the child does not run yet when the constructor returns.
 
-    `plan` says what to run, for `EventLoop._start_child()`, and `started()` takes the answer. There is no
-    plan if the child runs all the same: Python code that has to run in it (`preexec_fn`) makes
-    Python's own way the only one, and so does a system without `clone` or `close_range`.
+    `plan` says what to run, for `EventLoop._start_child()`, and `started()` takes the answer. There
+    is no plan if the child runs all the same: Python code that has to run in it (`preexec_fn`)
+    makes Python's own way the only one, and so does a system without `clone` or `close_range`.
     """
 
     plan: dict[str, Any] | None = None

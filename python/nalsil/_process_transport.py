@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import warnings
+from asyncio.base_subprocess import BaseSubprocessTransport
 from asyncio.log import logger
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +18,11 @@ from nalsil import _child
 
 if TYPE_CHECKING:
     from nalsil._processes import Processes
+
+
+_WAKES_AT_EXIT = "_exit_waiters" in BaseSubprocessTransport._process_exited.__code__.co_names
+"""Whether this Python's `Process.wait()` returns when the child has ended, even if a grandchild
+holds one of its pipes open; older ones wait for the end of the pipes too."""
 
 
 class _Pipe(asyncio.Protocol):
@@ -74,7 +81,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._finished = False
         self._starting: tuple[int, asyncio.Future[None]] | None = None
         self._start_error: OSError | None = None
-        self._exit_waiters: set[asyncio.Future[int]] = set()
+        self._exit_waiters: set[asyncio.Future[int | None]] = set()
         # What is to be told when the protocol knows of its child.
         self._pending_calls: list[tuple[Any, ...]] | None = []
         streams = (process.stdin, process.stdout, process.stderr)
@@ -222,11 +229,16 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if self._proc.returncode is None:
             self._proc.returncode = returncode
         self._call(self._protocol.process_exited)
+        # A child whose pipes could not be connected is waited for as well, by its start.
+        if _WAKES_AT_EXIT or self._pending_calls is not None:
+            self._wake_waiters()
+        self._finish_if_over()
+
+    def _wake_waiters(self) -> None:
         waiters, self._exit_waiters = self._exit_waiters, set()
         for waiter in waiters:
             if not waiter.done():
-                waiter.set_result(returncode)
-        self._finish_if_over()
+                waiter.set_result(self._returncode)
 
     def _finish_if_over(self) -> None:
         if self._finished or self._returncode is None:
@@ -239,6 +251,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
+            self._wake_waiters()
             self._loop = self._proc = self._protocol = None
 
     async def _wait(self) -> int:
@@ -292,10 +305,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             raise ProcessLookupError()
         # Once somebody has waited for the child, its number may be another one's.
         if self._returncode is None and self._proc.returncode is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self._proc.pid, signal)
-            except ProcessLookupError:
-                pass
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -319,11 +330,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if self._proc.poll() is None:
             if self._loop.get_debug():
                 logger.warning("Close running child process: kill %r", self)
-            try:
+            # It may have just ended, or run with the rights of another user.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 self._proc.kill()
-            except (ProcessLookupError, PermissionError):
-                # It has just ended, or runs with the rights of another user.
-                pass
 
 
 def _pidfd_of(pid: int) -> int:

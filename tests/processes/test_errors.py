@@ -96,9 +96,8 @@ async def test_bad_arguments():
 
 
 async def test_a_descriptor_that_is_not_open():
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="Bad file descriptor"):
         await asyncio.create_subprocess_exec("true", pass_fds=[1_000], **PIPES)
-    assert raised.value.errno == 9
 
 
 async def test_the_protocol_is_made_first_and_hears_nothing():

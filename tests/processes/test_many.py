@@ -77,9 +77,7 @@ async def test_the_loop_goes_on_while_a_child_is_made(turns):
 
 @pytest.mark.nalsil_only
 async def test_children_are_made_by_a_few_threads_of_their_own():
-    processes = await asyncio.gather(
-        *(asyncio.create_subprocess_exec("true") for _ in range(40))
-    )
+    processes = await asyncio.gather(*(asyncio.create_subprocess_exec("true") for _ in range(40)))
     for process in processes:
         await process.wait()
     names = []
