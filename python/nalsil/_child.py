@@ -7,6 +7,7 @@ thread, while the loop runs on.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -158,7 +159,17 @@ def _candidates(program: Any, env: Any) -> list[bytes]:
     encoded = os.fsencode(program)
     if os.path.dirname(encoded):
         return [encoded]
-    return [os.path.join(os.fsencode(folder), encoded) for folder in os.get_exec_path(env)]
+    if env is None:
+        folders = _folders(os.environ.get("PATH", os.defpath))
+    else:
+        folders = _folders(os.pathsep.join(map(os.fsdecode, os.get_exec_path(env))))
+    return [folder + encoded for folder in folders]
+
+
+@functools.lru_cache(16)
+def _folders(path: str) -> list[bytes]:
+    """Return the folders of a path, each with what separates it from a name."""
+    return [os.path.join(os.fsencode(folder), b"") for folder in path.split(os.pathsep)]
 
 
 def _kept(pass_fds: Any) -> list[int]:

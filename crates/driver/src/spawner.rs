@@ -7,7 +7,7 @@
 //! The threads do not end: a program may have asked the system to end it together with the thread
 //! that has made it (`PR_SET_PDEATHSIG`). An idle one costs a few kilobytes and no time.
 
-use crate::sys::spawn::{self, Child, Command, Failure};
+use crate::sys::spawn::{self, Child, Command, Failure, Memory, Step};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -75,7 +75,7 @@ impl Spawning {
     }
 
     /// Makes the child, unless that is not wanted any more.
-    fn run(&self) {
+    fn run(&self, memory: &mut Option<Memory>) {
         {
             let mut state = lock(&self.state);
             if !matches!(*state, State::Waiting) {
@@ -83,7 +83,10 @@ impl Spawning {
             }
             *state = State::Running;
         }
-        let (pidfd, made) = spawn::spawn(&self.command, &self.pidfd);
+        let (pidfd, made) = match use_again(memory) {
+            Ok(memory) => spawn::spawn(memory, &self.command, &self.pidfd),
+            Err(failure) => (None, Err(failure)),
+        };
         let outcome = match made {
             Ok(pid) => Outcome::Started(Child { pid, pidfd }),
             Err(failure) => {
@@ -151,15 +154,24 @@ impl Spawning {
     }
 }
 
+/// The memory of the children that one thread makes, made with the first of them.
+fn use_again(memory: &mut Option<Memory>) -> Result<&mut Memory, Failure> {
+    let known = match memory.take() {
+        Some(known) => known,
+        None => Memory::new().map_err(|error| Failure::of(Step::Other, &error))?,
+    };
+    Ok(memory.insert(known))
+}
+
 enum Work {
     Start(Arc<Spawning>),
     Bury(Child),
 }
 
 impl Work {
-    fn run(self) {
+    fn run(self, memory: &mut Option<Memory>) {
         match self {
-            Work::Start(spawning) => spawning.run(),
+            Work::Start(spawning) => spawning.run(memory),
             Work::Bury(child) => child.bury(),
         }
     }
@@ -212,7 +224,7 @@ impl Spawner {
         } else if queue.threads == 0 {
             let work = queue.work.pop_back();
             drop(queue);
-            work.into_iter().for_each(Work::run);
+            work.into_iter().for_each(|work| work.run(&mut None));
         }
     }
 
@@ -227,6 +239,7 @@ impl Shared {
     fn work(&self) {
         // Signals are for threads of Python.
         spawn::block_signals();
+        let mut memory = None;
         loop {
             let mut queue = lock(&self.queue);
             while queue.work.is_empty() {
@@ -236,7 +249,7 @@ impl Shared {
             }
             let work = queue.work.pop_front();
             drop(queue);
-            work.into_iter().for_each(Work::run);
+            work.into_iter().for_each(|work| work.run(&mut memory));
         }
     }
 }

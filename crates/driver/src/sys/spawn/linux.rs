@@ -122,13 +122,12 @@ pub(super) fn kill(pidfd: RawFd) {
 /// by, should it be held up. The number stays open until what is returned first is dropped. Second,
 /// the process id of a child that runs.
 pub fn spawn(
+    memory: &mut Memory,
     command: &Command,
     pidfd: &AtomicI32,
 ) -> (Option<OwnedFd>, Result<libc::pid_t, Failure>) {
-    let memory = match Memory::new() {
-        Ok(memory) => memory,
-        Err(error) => return (None, Err(failure(Step::Other, &error))),
-    };
+    // SAFETY: inside of the mapping, aligned, and no child uses it.
+    unsafe { ptr::write_volatile(memory.report(), None) };
     let start = Start {
         command,
         arguments: pointers(&command.arguments),
@@ -136,14 +135,14 @@ pub fn spawn(
         report: memory.report(),
     };
     let before = SignalMask::all().set();
-    let cloned = start.clone_with(&memory, pidfd);
+    let cloned = start.clone_with(memory, pidfd);
     before.set();
     let number = Some(pidfd.load(Ordering::Acquire)).filter(|number| *number >= 0);
     // SAFETY: the system has made the number for us, and nobody else closes it.
     let pidfd = number.map(|number| unsafe { OwnedFd::from_raw_fd(number) });
     let pid = match cloned {
         Ok(pid) => pid,
-        Err(error) => return (pidfd, Err(failure(Step::Other, &error))),
+        Err(error) => return (pidfd, Err(Failure::of(Step::Other, &error))),
     };
     // SAFETY: the report is in `memory`, and the child has become another program or ended.
     let report = unsafe { ptr::read_volatile(memory.report()) };
@@ -156,23 +155,25 @@ pub fn spawn(
     }
 }
 
-fn failure(step: Step, error: &io::Error) -> Failure {
-    Failure { step, number: error.raw_os_error().unwrap_or(libc::EIO) }
-}
-
 /// The strings as the system takes them.
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Memory for the child: a stack, and the place of its report, which is shared even if all else is
-/// a copy.
-struct Memory {
+/// Memory for one child after another: a stack, and the place of its report, which is shared even
+/// if all else is a copy.
+#[derive(Debug)]
+pub struct Memory {
     base: *mut c_void,
 }
 
 impl Memory {
-    fn new() -> io::Result<Self> {
+    /// Memory that no child has used.
+    ///
+    /// # Errors
+    ///
+    /// When the process may have no more of it.
+    pub fn new() -> io::Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping, where the system likes.
@@ -184,8 +185,6 @@ impl Memory {
         // SAFETY: the lower half of the mapping, of which nothing is in use. A stack that does not
         // suffice ends the child instead of writing elsewhere.
         check(unsafe { libc::mprotect(base, STACK, libc::PROT_NONE) })?;
-        // SAFETY: inside of the mapping, and aligned.
-        unsafe { memory.report().write(None) };
         Ok(memory)
     }
 

@@ -14,7 +14,7 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
-pub use system::{SignalMask, block_signals, environment, is_supported, spawn};
+pub use system::{Memory, SignalMask, block_signals, environment, is_supported, spawn};
 
 use super::check;
 use std::ffi::CString;
@@ -80,6 +80,13 @@ pub struct Failure {
     pub step: Step,
     /// The number of the system's error.
     pub number: i32,
+}
+
+impl Failure {
+    /// The failure that `error` is.
+    pub fn of(step: Step, error: &io::Error) -> Self {
+        Failure { step, number: error.raw_os_error().unwrap_or(libc::EIO) }
+    }
 }
 
 /// A child process that runs, and that nobody has waited for.

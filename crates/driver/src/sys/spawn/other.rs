@@ -32,8 +32,24 @@ pub fn is_supported() -> bool {
 /// See [`super::kill`]: there are no pidfds.
 pub(super) fn kill(_pidfd: RawFd) {}
 
+/// Memory for one child after another.
+#[derive(Debug)]
+pub struct Memory;
+
+impl Memory {
+    /// Nothing.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Memory)
+    }
+}
+
 /// Refuses.
 pub fn spawn(
+    _memory: &mut Memory,
     _command: &Command,
     _pidfd: &AtomicI32,
 ) -> (Option<OwnedFd>, Result<libc::pid_t, Failure>) {

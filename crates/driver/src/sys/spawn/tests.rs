@@ -23,7 +23,8 @@ fn shell(script: &str) -> Command {
 }
 
 fn start(command: &Command) -> Result<Child, Failure> {
-    let (pidfd, made) = spawn(command, &AtomicI32::new(-1));
+    let mut memory = Memory::new().expect("memory");
+    let (pidfd, made) = spawn(&mut memory, command, &AtomicI32::new(-1));
     made.map(|pid| Child { pid, pidfd })
 }
 
