@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: run test guide clean python
+.PHONY: run test test-next guide clean python
 
 run: python
 	@$(PYTHON) -m tools.run
@@ -13,6 +13,10 @@ run: python
 # `make test ONLY="ruff 3.12"` runs the steps whose name contains one of the words.
 test: python
 	@$(PYTHON) -m tools.check $(ONLY)
+
+# The Pythons to come, in a root of Debian's unstable suite; needs the rights of root and debootstrap.
+test-next: python
+	@$(PYTHON) -m tools.next $(ONLY)
 
 # Measures every number of the guide anew and writes it into docs/: on a quiet machine, ten minutes.
 guide: python

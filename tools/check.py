@@ -26,7 +26,7 @@ from tools.environments import (
     wheel,
 )
 from tools.pythons import ROOT, Python, find_some, supported_minors
-from tools.steps import Board, Shell, Step, key_of
+from tools.steps import Board, Shell, Step, chosen, key_of
 
 STATE = ROOT / "target" / "check"
 ENVIRONMENTS = ROOT / ".venvs"
@@ -68,7 +68,7 @@ def main() -> int:
     arguments = _arguments()
     rust = rustc_version()
     pythons = find_some()
-    steps = _chosen(list(all_steps(pythons)), arguments.words)
+    steps = chosen(list(all_steps(pythons)), arguments.words, "tools.check")
     if arguments.list:
         print("\n".join(step.name for step in steps))
         return 0
@@ -264,22 +264,6 @@ def _crates() -> tuple[list[str], list[str]]:
     }
     pure = sorted(name for name, on in needs.items() if "pyo3" not in on)
     return pure, [name for name in pure if "loom" in needs[name]]
-
-
-def _chosen(steps: list[Step], words: list[str]) -> list[Step]:
-    """The steps whose name contains one of `words` (all, if there are none), and their needs."""
-    if not words:
-        return steps
-    wanted = {step.name for step in steps if any(word in step.name for word in words)}
-    for step in reversed(steps):
-        if step.name in wanted:
-            wanted.update(step.needs)
-    if not wanted:
-        raise SystemExit(
-            f"cannot find a step for `{' '.join(words)}`\n"
-            "hint: `python3 -m tools.check --list` shows them"
-        )
-    return [step for step in steps if step.name in wanted]
 
 
 def _arguments() -> argparse.Namespace:

@@ -221,6 +221,26 @@ class _Progress:
             print("\r\x1b[K", end="", flush=True)
 
 
+def chosen(steps: list[Step], words: list[str], module: str) -> list[Step]:
+    """The steps whose name contains one of `words` (all, if there are none), and their needs.
+
+    Raises:
+        SystemExit: there is none; `module` shows them.
+    """
+    if not words:
+        return steps
+    wanted = {step.name for step in steps if any(word in step.name for word in words)}
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted.update(step.needs)
+    if not wanted:
+        raise SystemExit(
+            f"cannot find a step for `{' '.join(words)}`\n"
+            f"hint: `python3 -m {module} --list` shows them"
+        )
+    return [step for step in steps if step.name in wanted]
+
+
 def key_of(*parts: str | Path | Iterable[Path]) -> str:
     """A hash over texts and over the names and contents of files and folders."""
     digest = hashlib.sha256()
