@@ -97,6 +97,8 @@ def _tls() -> Iterator[Row]:
                     size,
                     quick=(server, label, connections) in quick,
                 )
+
+
 def _processes() -> Iterator[Row]:
     operations = {
         "spawn": "`true` started and waited for, one after another",
