@@ -8,12 +8,13 @@ from typing import Any
 
 from nalsil._datagrams import Datagrams
 from nalsil._life import Life
+from nalsil._pipes import Pipes
 from nalsil._processes import Processes
 from nalsil._sendfile import Sendfile
 from nalsil._serve import Serve
 
 
-class EventLoop(Serve, Datagrams, Processes, Sendfile, Life, asyncio.AbstractEventLoop):
+class EventLoop(Serve, Datagrams, Pipes, Processes, Sendfile, Life, asyncio.AbstractEventLoop):
     """An asyncio event loop.
 
     What runs per callback or per packet is native; what runs once per connection, server or loop

@@ -1,4 +1,4 @@
-"""Pipes and child processes."""
+"""Child processes."""
 
 from __future__ import annotations
 
@@ -18,46 +18,13 @@ from nalsil._reaper import reap, status_of
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[name-defined,misc]
-    """The reading end of a pipe on nalsil's loop."""
-
-
-class WritePipeTransport(unix_events._UnixWritePipeTransport):  # type: ignore[name-defined,misc]
-    """The writing end of a pipe on nalsil's loop."""
-
-
 class Processes(Names):
-    """The part of a loop that talks to pipes and child processes."""
+    """The part of a loop that runs child processes."""
 
     def __init__(self) -> None:
         super().__init__()
         # The children that run, by pidfd.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
-
-    async def connect_read_pipe(
-        self, protocol_factory: Callable[[], P], pipe: Any
-    ) -> tuple[asyncio.ReadTransport, P]:
-        """Read from a pipe, socket or character device; return (transport, protocol)."""
-        return await self._connect_pipe(ReadPipeTransport, protocol_factory, pipe)
-
-    async def connect_write_pipe(
-        self, protocol_factory: Callable[[], P], pipe: Any
-    ) -> tuple[asyncio.WriteTransport, P]:
-        """Write to a pipe, socket or character device; return (transport, protocol)."""
-        return await self._connect_pipe(WritePipeTransport, protocol_factory, pipe)
-
-    async def _connect_pipe(
-        self, transport_type: Any, protocol_factory: Callable[[], P], pipe: Any
-    ) -> tuple[Any, P]:
-        protocol = protocol_factory()
-        waiter = self.create_future()
-        transport = transport_type(self, pipe, protocol, waiter)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
 
     async def subprocess_shell(
         self,
