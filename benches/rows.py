@@ -64,6 +64,7 @@ def _micro() -> Iterator[Row]:
         "queue": "an item through a `Queue` of 100 places",
         "event-ping-pong": "a round trip between two tasks by two `Event`s",
         "timeout": "`async with asyncio.timeout(60)` around a `sleep(0)`",
+        "pipe-64KB": "64 KB through a pipe whose both ends the loop has",
     }
     for work, operation in operations.items():
         yield Row(f"micro/{work}", work, operation, quick=True)
@@ -113,6 +114,13 @@ def _processes() -> Iterator[Row]:
         yield Row(f"process/{work}", work, operation, quick=True)
 
 
+def _udp() -> Iterator[Row]:
+    for label, size in {"1B": 1, "1KB": KIB, "10KB": 10 * KIB}.items():
+        for peers in (1, 10):
+            operation = f"a datagram of {label} there and back"
+            yield Row(f"udp/{label}/{peers}", "datagrams", operation, peers, size, label == "1KB")
+
+
 ROWS: tuple[Row, ...] = (
     *_micro(),
     *_processes(),
@@ -126,6 +134,8 @@ ROWS: tuple[Row, ...] = (
         1,
         quick=True,
     ),
+    *_udp(),
+    Row("sendfile/100MB", "sendfile", "a file of 100 MB, by `loop.sendfile`", 1, 100 * KIB * KIB),
     Row("connect/1-byte", "protocol", "connect, one byte there and back, close", 1, 1, quick=True),
     Row("http/uvicorn/64", "uvicorn", "a GET with a 13-byte answer, kept alive", 64, 0, quick=True),
 )

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import loops
+from micro.pipes import through_pipe
 
 LIFE_SECONDS = 120
 """A process that outlives its runner ends itself after so long."""
@@ -169,6 +170,7 @@ BATCHES = {
     "queue": Batch(1_000, queue),
     "event-ping-pong": Batch(1_000, event_ping_pong),
     "timeout": Batch(1_000, timeout),
+    "pipe-64KB": Batch(1_000, through_pipe),
 }
 
 

@@ -87,6 +87,20 @@ class TlsConnection(Connection):
         self.unsent = data
 
 
+class Peer(Connection):
+    """A UDP socket with one datagram under way."""
+
+    __slots__ = ()
+
+    def __init__(self, address: Address) -> None:
+        self.sock = socket.socket(type=socket.SOCK_DGRAM)
+        self.sock.settimeout(STALL_SECONDS)
+        self.sock.connect(address)
+        self.recv_into = self.sock.recv_into
+        self.awaited = 0
+        self.unsent = memoryview(b"")
+
+
 class Load:
     """Connections that each send the next request when the answer to the last one is whole."""
 
@@ -156,6 +170,16 @@ def echo(
     return Load(opened, bytes(size), size).run
 
 
+def udp(address: Address, connections: int, size: int) -> Callable[[float], int]:
+    """The same with datagrams."""
+    return echo(address, connections, size, Peer)
+
+
+def sendfile(address: Address, connections: int, size: int) -> Callable[[float], int]:
+    """Ask for the file of `size` bytes again and again."""
+    return Load([Connection(address) for _ in range(connections)], b"x", size).run
+
+
 def http(address: Address, connections: int, size: int) -> Callable[[float], int]:
     """Open the connections and learn from one answer how long all of them are."""
     opened = [Connection(address) for _ in range(connections)]
@@ -197,7 +221,15 @@ def connect(
     return run
 
 
-MODES = {"echo": echo, "http": http, "connect": connect, "tls": tls, "handshake": handshake}
+MODES = {
+    "echo": echo,
+    "udp": udp,
+    "sendfile": sendfile,
+    "http": http,
+    "connect": connect,
+    "tls": tls,
+    "handshake": handshake,
+}
 
 
 def process_cpu_clock(pid: int) -> int:

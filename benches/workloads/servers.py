@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -112,6 +113,46 @@ async def sock(listener: socket.socket, size: int) -> object:
     return asyncio.create_task(accept())
 
 
+class EchoDatagrams(asyncio.DatagramProtocol):
+    """Sends back what it gets."""
+
+    transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+async def datagrams(listener: socket.socket, size: int) -> object:
+    """On the port of the same number: the listener only holds it."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_datagram_endpoint(EchoDatagrams, local_addr=listener.getsockname())
+
+
+class Files(Echo):
+    """Sends the file for each request, which is one byte."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def data_received(self, data: bytes) -> None:
+        self.sending = asyncio.create_task(self.send())
+
+    async def send(self) -> None:
+        with open(self.path, "rb") as file:
+            await asyncio.get_running_loop().sendfile(self.transport, file)
+
+
+async def sendfile(listener: socket.socket, size: int) -> object:
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - open as long as it is served
+    file.truncate(size)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Files(file.name), sock=listener, backlog=BACKLOG)
+    return server, file
+
+
 async def uvicorn(listener: socket.socket, size: int) -> object:
     module: Any = importlib.import_module("uvicorn")
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
@@ -140,6 +181,8 @@ SERVERS: dict[str, Serve] = {
     "buffered": buffered,
     "streams": streams,
     "sock": sock,
+    "datagrams": datagrams,
+    "sendfile": sendfile,
     "uvicorn": uvicorn,
 }
 

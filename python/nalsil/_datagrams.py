@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from asyncio import selector_events
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,14 +12,6 @@ from nalsil._connect import is_socket_file
 from nalsil._names import AddressInfo, Names
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-
-
-class DatagramTransport(selector_events._SelectorDatagramTransport):  # type: ignore[name-defined,misc]
-    """A datagram socket on nalsil's loop."""
-
-    def __repr__(self) -> str:
-        state = "closed" if self._sock is None else "closing" if self._closing else "open"
-        return f"<{type(self).__name__} {state} fd={self._sock_fd}>"
 
 
 class Datagrams(Names):
@@ -45,6 +36,7 @@ class Datagrams(Names):
             OSError: if no address fits, or it cannot be bound or connected to.
             ValueError: if the arguments contradict one another.
         """
+        shared = sock is not None
         if sock is not None:
             if sock.type == socket.SOCK_STREAM:
                 raise ValueError(f"A datagram socket was expected, got {sock!r}")
@@ -73,7 +65,9 @@ class Datagrams(Names):
         try:
             protocol = protocol_factory()
             waiter = self.create_future()
-            transport = DatagramTransport(self, sock, protocol, address, waiter)
+            transport = self._make_datagram_transport(
+                sock, protocol, address, waiter, shared=shared
+            )
             await waiter
         except BaseException:
             (sock if transport is None else transport).close()

@@ -19,3 +19,19 @@ class TransportBase(asyncio.Transport):
     __slots__ = ("__weakref__",)
 
     _extra: dict[str, Any]
+
+
+class DatagramTransportBase(asyncio.Transport, asyncio.DatagramTransport):
+    """The same for datagrams; asyncio's own is both classes as well."""
+
+    __slots__ = ("__weakref__",)
+
+    _extra: dict[str, Any]
+
+
+class ReadPipeTransportBase(asyncio.ReadTransport):
+    """The same for the reading end of a pipe."""
+
+    __slots__ = ("__weakref__",)
+
+    _extra: dict[str, Any]

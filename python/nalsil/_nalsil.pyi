@@ -18,11 +18,13 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 __all__ = [
+    "DatagramTransport",
     "EventLoop",
     "Future",
     "Handle",
     "Meter",
     "PoolView",
+    "ReadPipeTransport",
     "SocketOperation",
     "Spawner",
     "StreamTransport",
@@ -31,6 +33,7 @@ __all__ = [
     "TlsTransport",
     "Unit",
     "WorkerThread",
+    "WritePipeTransport",
     "__version__",
     "check_cancelled",
     "check_job",
@@ -218,6 +221,9 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
     def sock_sendall(self, sock: socket.socket, data: Any) -> SocketOperation: ...
     def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> SocketOperation: ...
     def sock_accept(self, sock: socket.socket) -> SocketOperation: ...
+    def _sock_sendfile(
+        self, sock: socket.socket, source: int, offset: int, length: int
+    ) -> SocketOperation: ...
     def _sock_connect(self, sock: socket.socket, address: Any) -> SocketOperation: ...
     def _make_socket_transport(
         self,
@@ -241,6 +247,30 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
         server_hostname: str | None = None,
         made: bool = False,
     ) -> TlsTransport: ...
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+        *,
+        shared: bool = True,
+    ) -> DatagramTransport: ...
+    def _make_read_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> ReadPipeTransport: ...
+    def _make_write_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> WritePipeTransport: ...
     def _listen(
         self,
         sock: socket.socket,
@@ -283,6 +313,7 @@ class SocketOperation(Coroutine[Any, Any, Any]):
     __name__: str
     __qualname__: str
     cr_await: asyncio.Future[Any] | None
+    sent: int
     def __await__(self) -> Any: ...
     def __iter__(self) -> SocketOperation: ...
     def __next__(self) -> Any: ...
@@ -297,7 +328,33 @@ class StreamTransport(asyncio.Transport):
     _loop: Any
     _protocol: Any
     _start_tls_compatible: bool
+    _sendfile_compatible: Any
     def _force_close(self, exc: BaseException | None) -> None: ...
+    def _send_file(self, source: int, offset: int, count: int, /) -> asyncio.Future[None]: ...
+    def _end_send_file(self) -> int: ...
+
+@final
+class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
+    """A datagram socket; an asyncio.DatagramTransport."""
+
+    _loop: Any
+    _protocol: Any
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    """The reading end of a pipe; an asyncio.ReadTransport."""
+
+    _loop: Any
+    _protocol: Any
+    _pipe: Any
+
+@final
+class WritePipeTransport(asyncio.Transport):
+    """The writing end of a pipe; an asyncio.WriteTransport."""
+
+    _loop: Any
+    _protocol: Any
+    _pipe: Any
 
 @final
 class TlsTransport(asyncio.Transport):
@@ -310,6 +367,7 @@ class TlsTransport(asyncio.Transport):
     _sslcontext: Any
     _sslobj: Any
     _start_tls_compatible: bool
+    _sendfile_compatible: Any
     _transport: Any
     def _begin(self, transport: asyncio.Transport) -> None: ...
     def _check_handshake_timeout(self) -> None: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import unix_events
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,38 +11,45 @@ from nalsil._names import Names
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[name-defined,misc]
-    """The reading end of a pipe on nalsil's loop."""
-
-
-class WritePipeTransport(unix_events._UnixWritePipeTransport):  # type: ignore[name-defined,misc]
-    """The writing end of a pipe on nalsil's loop."""
-
-
 class Pipes(Names):
     """The part of a loop that talks to pipes."""
 
     async def connect_read_pipe(
         self, protocol_factory: Callable[[], P], pipe: Any
     ) -> tuple[asyncio.ReadTransport, P]:
-        """Read from a pipe, socket or character device; return (transport, protocol)."""
-        return await self._connect_pipe(ReadPipeTransport, protocol_factory, pipe)
+        """Read from a pipe, socket or character device; return (transport, protocol).
+
+        The transport owns the pipe from now on, and closes it.
+
+        Raises:
+            ValueError: if the pipe is a regular file or a directory; it is left open.
+        """
+        protocol = protocol_factory()
+        waiter = self.create_future()
+        transport = self._make_read_pipe_transport(pipe, protocol, waiter)
+        await _started(transport, waiter)
+        return transport, protocol
 
     async def connect_write_pipe(
         self, protocol_factory: Callable[[], P], pipe: Any
     ) -> tuple[asyncio.WriteTransport, P]:
-        """Write to a pipe, socket or character device; return (transport, protocol)."""
-        return await self._connect_pipe(WritePipeTransport, protocol_factory, pipe)
+        """Write to a pipe, socket or character device; return (transport, protocol).
 
-    async def _connect_pipe(
-        self, transport_type: Any, protocol_factory: Callable[[], P], pipe: Any
-    ) -> tuple[Any, P]:
+        The transport owns the pipe from now on, and closes it.
+
+        Raises:
+            ValueError: if the pipe is a regular file or a directory; it is left open.
+        """
         protocol = protocol_factory()
         waiter = self.create_future()
-        transport = transport_type(self, pipe, protocol, waiter)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
+        transport = self._make_write_pipe_transport(pipe, protocol, waiter)
+        await _started(transport, waiter)
         return transport, protocol
+
+
+async def _started(transport: asyncio.BaseTransport, waiter: asyncio.Future[None]) -> None:
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        raise

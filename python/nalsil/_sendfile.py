@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import socket
+from asyncio import constants
 from collections.abc import AsyncIterator
 from typing import Any
 
+from nalsil import _nalsil
 from nalsil._names import Names
+
+_Mode: Any = constants._SendfileMode  # type: ignore[attr-defined]
+
+TO_THE_END = 2**64 - 1
+"""More bytes than a file has."""
 
 BLOCK = 256 * 1024
 """Bytes that are read at a time where the system cannot send a file by itself."""
@@ -83,22 +91,75 @@ class Sendfile(Names):
     ) -> int:
         """Send a file through a transport and return the number of bytes.
 
+        The system sends it by itself where it can. Nothing else can be written meanwhile.
+
         Args:
             offset: where to begin in the file, in bytes.
             count: how many bytes to send; None for all.
-            fallback: read the file and write it, which is what is done at present.
+            fallback: read the file and write it where the system cannot send it: over TLS, and
+                what is no file of the system.
 
         Raises:
-            RuntimeError: if the transport is closing, or `fallback` is False.
+            RuntimeError: if the transport is closing or of another kind, or cannot send files and
+                `fallback` is False.
+            asyncio.SendfileNotAvailableError: if the system cannot send this file and `fallback`
+                is False.
         """
         if transport.is_closing():
             raise RuntimeError("Transport is closing")
+        mode = getattr(transport, "_sendfile_compatible", _Mode.UNSUPPORTED)
+        if mode is _Mode.UNSUPPORTED:
+            raise RuntimeError(f"sendfile is not supported for transport {transport!r}")
         _check_range(offset, count)
+        if mode is _Mode.TRY_NATIVE:
+            try:
+                return await self._sendfile_native(transport, file, offset, count)
+            except asyncio.SendfileNotAvailableError:
+                if not fallback:
+                    raise
         if not fallback:
             raise RuntimeError(
                 "fallback is disabled and native sendfile is not supported "
                 f"for transport {transport!r}"
             )
+        return await self._sendfile_fallback(transport, file, offset, count)
+
+    async def _sendfile_native(
+        self, transport: Any, file: Any, offset: int, count: int | None
+    ) -> int:
+        """Let the system send a file through a transport.
+
+        Raises:
+            asyncio.SendfileNotAvailableError: if it cannot; nothing is sent then.
+        """
+        if not isinstance(transport, _nalsil.StreamTransport):
+            raise asyncio.SendfileNotAvailableError("the transport cannot send files")
+        source = _descriptor_of(file)
+        reads = transport.is_reading()
+        done = transport._send_file(source, offset, _length_of(count))
+        # Nobody reads meanwhile, as in asyncio: a protocol that answers could not write.
+        transport.pause_reading()
+        sent = 0
+        try:
+            try:
+                await done
+            finally:
+                sent = transport._end_send_file()
+        except OSError as error:
+            meaning = _meaning_of(error, sent)
+            if meaning is error:
+                raise
+            raise meaning from error
+        finally:
+            if sent:
+                _leave_at(file, offset + sent)
+            if reads:
+                transport.resume_reading()
+        return sent
+
+    async def _sendfile_fallback(
+        self, transport: Any, file: Any, offset: int, count: int | None
+    ) -> int:
         sent = 0
         try:
             with _FlowControl(transport, self) as flow:
@@ -155,50 +216,23 @@ class Sendfile(Names):
     async def _sock_sendfile_native(
         self, sock: socket.socket, file: Any, offset: int, count: int | None
     ) -> int:
+        source = _descriptor_of(file)
+        operation = self._sock_sendfile(sock, source, offset, _length_of(count))
         try:
-            source = file.fileno()
-            size = os.fstat(source).st_size
-        except (AttributeError, OSError, io.UnsupportedOperation):
-            raise asyncio.SendfileNotAvailableError("not a regular file") from None
-        left = size - offset if count is None else min(count, size - offset)
-        sent = 0
-        try:
-            while left > 0:
-                try:
-                    step = os.sendfile(sock.fileno(), source, offset + sent, left)
-                except (BlockingIOError, InterruptedError):
-                    await self._writable(sock)
-                    continue
-                except OSError as error:
-                    if sent == 0 and not isinstance(error, ConnectionError):
-                        raise asyncio.SendfileNotAvailableError(
-                            "os.sendfile call failed"
-                        ) from error
-                    raise
-                if step == 0:
-                    break
-                sent += step
-                left -= step
+            await operation
+        except OSError as error:
+            meaning = _meaning_of(error, operation.sent)
+            if meaning is error:
+                raise
+            raise meaning from error
         finally:
-            _leave_at(file, offset + sent)
-        return sent
-
-    async def _writable(self, sock: socket.socket) -> None:
-        ready = self.create_future()
-
-        def wake() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        fd = sock.fileno()
-        self.add_writer(fd, wake)
-        try:
-            await ready
-        finally:
-            self.remove_writer(fd)
+            if operation.sent:
+                _leave_at(file, offset + operation.sent)
+        return operation.sent
 
     async def _blocks(self, file: Any, offset: int, count: int | None) -> AsyncIterator[bytes]:
-        if hasattr(file, "seek"):
+        # A pipe has no position, and is read from where it is.
+        if offset or _has_position(file):
             file.seek(offset)
         while count is None or count > 0:
             size = BLOCK if count is None else min(count, BLOCK)
@@ -222,7 +256,41 @@ def _check_range(offset: int, count: int | None) -> None:
         raise ValueError(f"offset must be a non-negative integer (got {offset!r})")
 
 
+def _length_of(count: int | None) -> int:
+    return TO_THE_END if count is None else min(count, TO_THE_END)
+
+
+def _has_position(file: Any) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return hasattr(file, "seek") if seekable is None else bool(seekable())
+
+
 def _leave_at(file: Any, position: int) -> None:
     """Put the file's position behind what was sent, if it has one."""
-    if hasattr(file, "seek"):
+    if _has_position(file):
         file.seek(position)
+
+
+def _descriptor_of(file: Any) -> int:
+    """Return the descriptor that the system may send from.
+
+    Raises:
+        asyncio.SendfileNotAvailableError: if there is none.
+    """
+    try:
+        descriptor = int(file.fileno())
+        os.fstat(descriptor)
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        raise asyncio.SendfileNotAvailableError("not a regular file") from None
+    return descriptor
+
+
+def _meaning_of(error: OSError, sent: int) -> Exception:
+    """Return what an error of the system call means to who sends a file."""
+    if isinstance(error, ConnectionError):
+        return error
+    if sent == 0:
+        return asyncio.SendfileNotAvailableError("os.sendfile call failed")
+    if error.errno == errno.ENOTCONN:
+        return ConnectionError(errno.ENOTCONN, "socket is not connected")
+    return error

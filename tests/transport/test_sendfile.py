@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import io
+import os
 import socket
 import ssl
 
 import pytest
 
-from .protocols import Recorder, connected, read_exactly, tcp_pair
+from .protocols import Recorder, connected, read_exactly, read_to_end, tcp_pair
 
 CONTENT = bytes(range(256)) * 12_345 + b"the end"
 SIZE = len(CONTENT)
@@ -155,6 +156,142 @@ async def test_over_a_closing_transport_is_refused(loop, file):
         protocol.transport.close()
         with pytest.raises(RuntimeError, match="Transport is closing"):
             await loop.sendfile(protocol.transport, file)
+
+
+async def test_without_a_fallback_the_system_sends(loop, file):
+    async with connected() as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file, fallback=False))
+        assert await read_exactly(peer, SIZE) == CONTENT
+        assert await sending == SIZE
+
+
+async def test_nothing_else_is_written_meanwhile(loop, file):
+    async with connected() as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="sendfile is in progress"):
+            protocol.transport.write(b"x")
+        with pytest.raises(RuntimeError, match="sendfile is in progress"):
+            protocol.transport.writelines([b"x"])
+        assert await read_exactly(peer, SIZE) == CONTENT
+        await sending
+        protocol.transport.write(b"after")
+        assert await read_exactly(peer, 5) == b"after"
+
+
+@pytest.mark.nalsil_only
+async def test_a_second_file_waits_for_nobody_and_is_refused(loop, file):
+    async with connected() as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="in progress"):
+            await loop.sendfile(protocol.transport, file)
+        assert await read_exactly(peer, SIZE) == CONTENT
+        assert await sending == SIZE
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 5, 8, 20])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+async def test_a_cancelled_one_leaves_the_connection_usable(loop, file, family, most):
+    """What was sent is a beginning of the file, the position says how long, and more may be sent."""
+    async with connected(family=family) as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        for _ in range(most):
+            await asyncio.sleep(0.0001)
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert sending.cancelled()
+        sent = file.tell()
+        assert protocol.transport.get_protocol() is protocol
+        assert protocol.transport.is_reading()
+        protocol.transport.write(b"after")
+        assert await read_exactly(peer, sent + 5) == CONTENT[:sent] + b"after"
+
+
+@pytest.mark.nalsil_only
+async def test_closing_meanwhile_closes_behind_the_file(loop, file):
+    async with connected() as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        await asyncio.sleep(0)
+        protocol.transport.close()
+        assert await read_to_end(peer) == CONTENT
+        assert await sending == SIZE
+        assert await protocol.lost is None
+
+
+@pytest.mark.nalsil_only
+async def test_the_end_of_writing_waits_for_the_file(loop, file):
+    async with connected() as (protocol, peer):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        await asyncio.sleep(0)
+        protocol.transport.write_eof()
+        assert await read_to_end(peer) == CONTENT
+        assert await sending == SIZE
+        assert not protocol.transport.is_closing()
+
+
+@pytest.mark.nalsil_only
+async def test_aborting_meanwhile_ends_it(loop, file):
+    async with connected() as (protocol, _):
+        sending = loop.create_task(loop.sendfile(protocol.transport, file))
+        await asyncio.sleep(0)
+        protocol.transport.abort()
+        with pytest.raises(ConnectionError, match="Connection is closed by peer"):
+            await sending
+
+
+@pytest.mark.nalsil_only
+async def test_a_file_that_shrinks_ends_where_it_ends(loop, tmp_path):
+    path = tmp_path / "shrinking"
+    path.write_bytes(CONTENT)
+    async with connected() as (protocol, peer):
+        with path.open("rb+") as file:
+            sending = loop.create_task(loop.sendfile(protocol.transport, file, 0, SIZE))
+            await asyncio.sleep(0.001)
+            file.truncate(file.seek(0))
+            protocol.transport.close()
+            received = await read_to_end(peer)
+            assert await sending == len(received) == file.tell()
+
+
+@pytest.mark.nalsil_only
+async def test_what_the_system_cannot_send_is_read_and_written(loop):
+    """A pipe has a descriptor, and no content that could be sent from."""
+    reading, writing = os.pipe()
+    with open(reading, "rb", 0) as source, open(writing, "wb", 0) as target:
+        target.write(b"x" * 10_000)
+        target.close()
+        async with connected() as (protocol, peer):
+            with pytest.raises(asyncio.SendfileNotAvailableError):
+                await loop.sendfile(protocol.transport, source, fallback=False)
+            assert await loop.sendfile(protocol.transport, source) == 10_000
+            assert await read_exactly(peer, 10_000) == b"x" * 10_000
+
+
+async def test_over_something_else_is_refused(loop, file):
+    transport, _ = await loop.create_datagram_endpoint(
+        asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+    )
+    with pytest.raises(RuntimeError, match="sendfile is not supported for transport"):
+        await loop.sendfile(transport, file)
+    transport.close()
+    await asyncio.sleep(0)
+
+
+async def test_a_long_file_lets_others_have_their_turn(loop, tmp_path, until):
+    """The reader never waits, so the whole could go out at one go."""
+    path = tmp_path / "long"
+    path.write_bytes(bytes(8_000_000))
+    seen = []
+    async with connected() as (protocol, peer):
+        reading = loop.create_task(read_exactly(peer, 8_000_000))
+        with path.open("rb") as file:
+            sending = loop.create_task(loop.sendfile(protocol.transport, file))
+            while not sending.done():
+                seen.append(file.tell())
+                await asyncio.sleep(0)
+        await reading
+    assert len(seen) > 8
 
 
 async def test_over_tls_without_a_fallback_is_refused(loop, file, certificates):

@@ -2,6 +2,7 @@
 
 use crate::capi::Obj;
 use crate::imports::{Imports, imports};
+use nalsil_driver::sys::pipe::END_OF_TERMINAL;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -30,6 +31,13 @@ pub fn os_error(error: &io::Error) -> PyErr {
         }
         None => PyOSError::new_err(error.to_string()),
     }
+}
+
+/// Whether `error` is what reading a terminal raises once the other side is closed.
+pub fn is_end_of_terminal(error: &Bound<'_, PyAny>) -> bool {
+    let number = error.getattr(crate::capi::intern!(error.py(), "errno"));
+    error.is_instance_of::<PyOSError>()
+        && number.and_then(|number| number.extract()).is_ok_and(|n: i32| n == END_OF_TERMINAL)
 }
 
 /// Gives `error` to the exception handler of `event_loop`, unless it ends the run.

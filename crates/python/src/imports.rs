@@ -45,6 +45,8 @@ imports! {
     iscoroutinefunction = "inspect"."iscoroutinefunction";
     extract_stack = "asyncio"."format_helpers"."extract_stack";
     logger = "asyncio"."log"."logger";
+    sendfile_native = "asyncio"."constants"."_SendfileMode"."TRY_NATIVE";
+    sendfile_fallback = "asyncio"."constants"."_SendfileMode"."FALLBACK";
     transport_socket = "asyncio"."trsock"."TransportSocket";
     socket = "socket"."socket";
     ssl_socket = "nalsil"."_imports"."SSLSocket";

@@ -40,6 +40,9 @@ mod _nalsil {
         capi::add_class::<event_loop::TimerHandle>(module)?;
         capi::add_class::<event_loop::SocketOperation>(module)?;
         capi::add_class::<transport::StreamTransport>(module)?;
-        capi::add_class::<transport::TlsTransport>(module)
+        capi::add_class::<transport::TlsTransport>(module)?;
+        capi::add_class::<transport::DatagramTransport>(module)?;
+        capi::add_class::<transport::ReadPipeTransport>(module)?;
+        capi::add_class::<transport::WritePipeTransport>(module)
     }
 }

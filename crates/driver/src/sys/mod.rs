@@ -12,16 +12,20 @@
 //!   number was changed is never missed.
 //! - A child process ([`spawn`]) is made without copying this one, and holds up the thread that
 //!   makes it, no other. A system that cannot says so, and Python's own way is taken.
-//! - The calls of [`net`] never block, whatever the mode of the descriptor.
+//! - The calls of [`net`] and [`datagram`] never block, whatever the mode of the descriptor. Those of
+//!   [`pipe`] and [`file`] do not once the descriptor that is read or written is in non-blocking mode.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+pub mod datagram;
 #[cfg(target_os = "linux")]
 mod epoll;
+pub mod file;
 #[cfg(target_os = "linux")]
 pub mod futex;
 pub mod net;
+pub mod pipe;
 pub mod spawn;
 pub mod time;
 

@@ -26,20 +26,69 @@ pub enum Address {
     Other(i32),
 }
 
-struct RawAddress {
+/// An address as the system has it.
+pub(super) struct RawAddress {
     storage: libc::sockaddr_storage,
-    length: libc::socklen_t,
+    pub(super) length: libc::socklen_t,
 }
 
 impl RawAddress {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         // SAFETY: every bit pattern is a valid `sockaddr_storage`.
         let storage = unsafe { std::mem::zeroed() };
         RawAddress { storage, length: size_of::<libc::sockaddr_storage>() as libc::socklen_t }
     }
 
-    fn pointer(&mut self) -> *mut libc::sockaddr {
+    /// `address` for the system; nothing for families that are not written here, and for names that
+    /// are too long.
+    pub(super) fn of(address: &Address) -> Option<Self> {
+        let mut raw = Self::empty();
+        let length = match address {
+            Address::V4(host, port) => {
+                // SAFETY: the storage is large and aligned enough for every kind of address.
+                let v4 = unsafe { &mut *(&raw mut raw.storage).cast::<libc::sockaddr_in>() };
+                v4.sin_family = libc::AF_INET as libc::sa_family_t;
+                v4.sin_port = port.to_be();
+                v4.sin_addr.s_addr = u32::from(*host).to_be();
+                size_of::<libc::sockaddr_in>()
+            }
+            Address::V6(host, port, flow, scope) => {
+                // SAFETY: as above.
+                let v6 = unsafe { &mut *(&raw mut raw.storage).cast::<libc::sockaddr_in6>() };
+                v6.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                v6.sin6_port = port.to_be();
+                v6.sin6_addr.s6_addr = host.octets();
+                v6.sin6_flowinfo = flow.to_be();
+                v6.sin6_scope_id = *scope;
+                size_of::<libc::sockaddr_in6>()
+            }
+            Address::Unix(name) => {
+                // SAFETY: as above.
+                let unix = unsafe { &mut *(&raw mut raw.storage).cast::<libc::sockaddr_un>() };
+                // A path has a terminator, for which there must be room.
+                if name.len() >= unix.sun_path.len() {
+                    return None;
+                }
+                unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+                for (place, byte) in unix.sun_path.iter_mut().zip(name) {
+                    *place = *byte as libc::c_char;
+                }
+                let terminator = usize::from(!matches!(name.first(), None | Some(0)));
+                std::mem::offset_of!(libc::sockaddr_un, sun_path) + name.len() + terminator
+            }
+            Address::Other(_) => return None,
+        };
+        raw.length = length as libc::socklen_t;
+        Some(raw)
+    }
+
+    pub(super) fn pointer(&mut self) -> *mut libc::sockaddr {
         (&raw mut self.storage).cast()
+    }
+
+    /// The sender of a datagram, if it has a name.
+    pub(super) fn read_sender(&self) -> Option<Address> {
+        (self.length > 0).then(|| self.read())
     }
 
     fn read(&self) -> Address {
@@ -83,11 +132,11 @@ impl RawAddress {
     }
 }
 
-fn check_size(result: isize) -> io::Result<usize> {
+pub(super) fn check_size(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+pub(super) fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -201,14 +201,16 @@ impl EventLoop {
         let owner = self.state(py, |state| {
             let token = state.token_of(fd)?;
             match state.sources.get(token) {
-                Some(Source::Stream(stream)) if stream.owns(fd) => Some(stream.clone_ref(py)),
+                Some(Source::Transport(transport)) if transport.owns(fd) => {
+                    Some(transport.clone_ref(py))
+                }
                 _ => None,
             }
         });
         match owner {
             Some(transport) => Err(PyRuntimeError::new_err(format!(
                 "File descriptor {fd} is used by transport {}",
-                transport.bind(py).repr()?
+                transport.object().bind(py).repr()?
             ))),
             None => Ok(()),
         }

@@ -17,7 +17,7 @@ pub use socket_operation::SocketOperation;
 use crate::capi::{self, Instance, MethodDef, Visit};
 use crate::errors::os_error;
 use crate::pool::{CallFromThread, Delivery, Future, Hop, Shared, Spin, ThreadPool};
-use crate::transport::{Listener, StreamTransport, TlsTransport};
+use crate::transport::{Listener, TlsTransport, Transport};
 use nalsil_driver::sys::{Selector, Wake, time};
 use nalsil_driver::{Cancellable, Core, Event, Handle as LoopHandle, Slab, Token};
 use pyo3::exceptions::PyRuntimeError;
@@ -43,9 +43,9 @@ pub enum Ready {
     /// See to a descriptor.
     Io(Event),
     /// Tell a protocol that its connection is made, and begin to read.
-    Start(Instance<StreamTransport>),
+    Start(Box<Transport>),
     /// Tell a protocol that its connection is lost, and close it.
-    Lost(Instance<StreamTransport>),
+    Lost(Box<Transport>),
     /// Give a protocol what its TLS transport has kept while it did not read.
     Decrypt(Instance<TlsTransport>),
     /// Complete the future of a job that ran in a thread.
@@ -85,7 +85,7 @@ impl Ready {
         match self {
             Ready::Handle(handle) => handle.traverse_owned(visit),
             Ready::Timer(handle) => visit.object(handle.object()),
-            Ready::Start(stream) | Ready::Lost(stream) => visit.object(stream.object()),
+            Ready::Start(transport) | Ready::Lost(transport) => visit.object(transport.object()),
             Ready::Decrypt(tls) => visit.object(tls.object()),
             // Others hold these as well, so the collector must take them for reachable.
             Ready::Io(_) | Ready::Hop(_) | Ready::Call(_) => {}
@@ -95,8 +95,8 @@ impl Ready {
 
 /// What a token stands for.
 pub enum Source {
-    /// A connection.
-    Stream(Instance<StreamTransport>),
+    /// A connection, a datagram socket or the end of a pipe.
+    Transport(Transport),
     /// A listening socket.
     Listener(Arc<Listener>),
     /// A descriptor of the user's, with who waits for it.
@@ -303,7 +303,7 @@ impl EventLoop {
             state.core.items().for_each(|item| item.traverse(visit));
             for source in state.sources.iter() {
                 match source {
-                    Source::Stream(stream) => visit.object(stream.object()),
+                    Source::Transport(transport) => visit.object(transport.object()),
                     Source::Listener(listener) => listener.traverse(visit),
                     Source::Descriptor(descriptor) => descriptor.traverse(visit),
                     Source::Start(start) => start.traverse(visit),
@@ -335,7 +335,7 @@ impl EventLoop {
             match source {
                 Source::Descriptor(descriptor) => descriptor.release(),
                 Source::Start(start) => start.bury(),
-                Source::Stream(_) | Source::Listener(_) => {}
+                Source::Transport(_) | Source::Listener(_) => {}
             }
         }
     }

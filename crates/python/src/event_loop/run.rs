@@ -1,11 +1,11 @@
 //! The running of the loop: turn after turn until it is stopped.
 
 use super::{EventLoop, Ready, Source, Start, descriptors};
+use crate::capi;
 use crate::capi::intern;
-use crate::capi::{self, Instance};
 use crate::gate;
 use crate::pool as wakes;
-use crate::transport::Listener;
+use crate::transport::{Listener, Transport};
 use nalsil_driver::sys::time::monotonic;
 use nalsil_driver::{Event, Events, Wait};
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 /// What an event leads to, taken out of the loop's state before it is done.
 enum Found {
-    Stream(Instance<crate::transport::StreamTransport>),
+    Transport(Transport),
     Listener(Arc<Listener>),
     Descriptor(descriptors::Woken),
     Start(Start),
@@ -160,8 +160,8 @@ impl EventLoop {
                 handle.run(py)
             }
             Ready::Io(event) => Self::dispatch(slf, *event),
-            Ready::Start(stream) => stream.start(py),
-            Ready::Lost(stream) => stream.lost(py),
+            Ready::Start(transport) => transport.start(py),
+            Ready::Lost(transport) => transport.lost(py),
             Ready::Decrypt(tls) => tls.go_on_reading(py),
             Ready::Hop(hop) => hop.deliver(py),
             Ready::Call(call) => {
@@ -178,12 +178,14 @@ impl EventLoop {
         let what = match &item {
             Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
             Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
-            Ready::Start(stream) | Ready::Lost(stream) => Some(stream.bind(py).to_owned()),
+            Ready::Start(transport) | Ready::Lost(transport) => {
+                Some(transport.object().bind(py).to_owned())
+            }
             Ready::Decrypt(tls) => Some(tls.bind(py).to_owned()),
             Ready::Hop(_) => None,
             Ready::Call(call) => call.callable(py),
             Ready::Io(event) => this.state(py, |state| match state.sources.get(event.token) {
-                Some(Source::Stream(stream)) => Some(stream.bind(py).to_owned()),
+                Some(Source::Transport(transport)) => Some(transport.object().bind(py).to_owned()),
                 Some(Source::Descriptor(descriptor)) => descriptor.first(py),
                 _ => None,
             }),
@@ -205,7 +207,7 @@ impl EventLoop {
     fn dispatch(slf: &Bound<'_, Self>, event: Event) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let found = this.state(py, |state| match state.sources.get_mut(event.token)? {
-            Source::Stream(stream) => Some(Found::Stream(stream.clone_ref(py))),
+            Source::Transport(transport) => Some(Found::Transport(transport.clone_ref(py))),
             Source::Listener(listener) => Some(Found::Listener(Arc::clone(listener))),
             Source::Descriptor(descriptor) => {
                 Some(Found::Descriptor(descriptor.wake(py, event, &this.selector)))
@@ -217,7 +219,7 @@ impl EventLoop {
         });
         match found {
             None => Ok(()),
-            Some(Found::Stream(stream)) => stream.ready(slf, event),
+            Some(Found::Transport(transport)) => transport.ready(slf, event),
             Some(Found::Listener(listener)) => listener.accept(slf, event.token),
             Some(Found::Descriptor(woken)) => woken.run(slf),
             Some(Found::Start(start)) => start.tell(slf),

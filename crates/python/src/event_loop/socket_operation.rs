@@ -13,7 +13,7 @@ use crate::capi::{
 };
 use crate::errors::os_error;
 use crate::imports::imports;
-use nalsil_driver::sys::net;
+use nalsil_driver::sys::{file, net};
 use pyo3::exceptions::{
     PyBlockingIOError, PyInterruptedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
@@ -32,8 +32,16 @@ enum Kind {
     RecvFromInto(Slot, usize),
     SendAll(Slot),
     SendTo(Slot, Slot),
+    SendFile(FilePart),
     Connect(Slot),
     Accept,
+}
+
+/// A part of a file: descriptor, offset and length in bytes.
+struct FilePart {
+    source: RawFd,
+    offset: u64,
+    length: u64,
 }
 
 impl Kind {
@@ -45,6 +53,7 @@ impl Kind {
             Kind::RecvFromInto(..) => "sock_recvfrom_into",
             Kind::SendAll(_) => "sock_sendall",
             Kind::SendTo(..) => "sock_sendto",
+            Kind::SendFile(_) => "sock_sendfile",
             Kind::Connect(_) => "sock_connect",
             Kind::Accept => "sock_accept",
         }
@@ -52,7 +61,9 @@ impl Kind {
 
     fn direction(&self) -> Direction {
         match self {
-            Kind::SendAll(_) | Kind::SendTo(..) | Kind::Connect(_) => Direction::Write,
+            Kind::SendAll(_) | Kind::SendTo(..) | Kind::SendFile(_) | Kind::Connect(_) => {
+                Direction::Write
+            }
             _ => Direction::Read,
         }
     }
@@ -63,7 +74,7 @@ impl Kind {
                 [Some(a), None]
             }
             Kind::SendTo(a, b) => [Some(a), Some(b)],
-            Kind::Recv(_) | Kind::RecvFrom(_) | Kind::Accept => [None, None],
+            Kind::Recv(_) | Kind::RecvFrom(_) | Kind::SendFile(_) | Kind::Accept => [None, None],
         }
     }
 }
@@ -161,6 +172,7 @@ impl SocketOperation {
                 let sent = socket.call_method1(intern!(py, "sendto"), arguments);
                 sent.map(|n| Some(Obj::from(n))).or_else(|error| not_ready(py, error))
             }
+            Kind::SendFile(part) => self.send_file(&socket, part),
             Kind::Connect(address) => self.connect(&socket, &address.get_or_none(py)),
             Kind::Accept => Self::accept(&socket),
         }
@@ -206,6 +218,23 @@ impl SocketOperation {
                 Err(error) => return not_ready_io(&error),
             }
         }
+    }
+
+    /// Sends one part at a time: others have their turn before the next.
+    fn send_file(&self, socket: &Bound<'_, PyAny>, part: &FilePart) -> Tried {
+        let (py, fd) = (socket.py(), Self::fileno(socket)?);
+        let sent = self.sent.get() as u64;
+        let left = part.length.saturating_sub(sent);
+        let count = match file::send_file(fd, part.source, part.offset + sent, left) {
+            Ok(count) => count,
+            Err(error) => return not_ready_io(&error),
+        };
+        let total = self.sent.get() + count;
+        self.sent.set(total);
+        if count > 0 && (count as u64) < left {
+            return Ok(None);
+        }
+        Ok(Some(Obj::from(total.into_pyobject(py)?)))
     }
 
     fn connect(&self, socket: &Bound<'_, PyAny>, address: &Bound<'_, PyAny>) -> Tried {
@@ -299,6 +328,7 @@ impl SocketOperation {
         }
         let outcome = match &this.kind {
             Kind::SendAll(data) => this.send_all(&this.socket(py)?, &data.get_or_none(py)),
+            Kind::SendFile(part) => this.send_file(&this.socket(py)?, part),
             _ => Ok(Some(Obj::none(py))),
         };
         match outcome {
@@ -415,6 +445,7 @@ impl Native for SocketOperation {
             getter::<Self>(c"__qualname__", |b, py| {
                 Ok(Obj::from(PyString::new(py, &format!("EventLoop.{}", b.kind.name()))))
             }),
+            getter::<Self>(c"sent", |b, py| Ok(Obj::from(b.sent.get().into_pyobject(py)?))),
             getter::<Self>(c"cr_await", |b, py| Ok(b.future.get_or_none(py).into())),
         ]
     }
@@ -528,6 +559,18 @@ impl EventLoop {
         address: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
         Self::operation(slf, sock, Kind::SendTo(Slot::new(data), Slot::new(address)))
+    }
+
+    /// Send length bytes of a file at most. Await the result for the number of bytes, which `sent`
+    /// tells at any time.
+    fn _sock_sendfile(
+        slf: &Bound<'_, Self>,
+        sock: &Bound<'_, PyAny>,
+        source: RawFd,
+        offset: u64,
+        length: u64,
+    ) -> PyResult<Py<PyAny>> {
+        Self::operation(slf, sock, Kind::SendFile(FilePart { source, offset, length }))
     }
 
     /// Connect to an address that needs no resolving. Await the result.

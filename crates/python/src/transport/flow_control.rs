@@ -1,10 +1,31 @@
 //! The limits of flow control, as asyncio takes them.
 
+use super::stream::HIGH_WATER;
 use crate::capi::Call;
 use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::cell::Cell;
+
+/// The limits of a transport, and whether its protocol is paused.
+pub struct Flow {
+    /// The size above which the protocol is paused, in bytes.
+    pub high: Cell<usize>,
+    /// The size at which it goes on, in bytes.
+    pub low: Cell<usize>,
+    /// Whether it was asked to pause.
+    pub paused: Cell<bool>,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Flow {
+            high: Cell::new(HIGH_WATER),
+            low: Cell::new(HIGH_WATER / 4),
+            paused: Cell::new(false),
+        }
+    }
+}
 
 /// Sets the limits to those that `call`, of the method `name`, asks for: `high`, by default so many
 /// bytes, and `low`, by default a quarter of it.

@@ -1,8 +1,11 @@
 //! What a transport could not send yet.
 
-use crate::capi::{Obj, Visit};
+use crate::capi::{Obj, ReadView, Visit};
 use nalsil_driver::sys::net::{self, MAX_BUFFERS};
-use pyo3::Python;
+use nalsil_driver::sys::pipe;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyMemoryView};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
@@ -28,6 +31,32 @@ impl Chunk {
         all.get(self.sent..).unwrap_or_default()
     }
 }
+
+/// The content of what may be written and is not bytes.
+///
+/// # Errors
+///
+/// `TypeError` for what asyncio's transports refuse.
+pub fn bytes_like(data: &Bound<'_, PyAny>) -> PyResult<ReadView> {
+    if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
+        return ReadView::new(data);
+    }
+    Err(PyTypeError::new_err(format!(
+        "data argument must be a bytes-like object, not {}",
+        data.get_type().name()?.repr()?
+    )))
+}
+
+/// The system calls that send: one piece, and several.
+pub struct Calls {
+    one: fn(RawFd, &[u8]) -> io::Result<usize>,
+    several: fn(RawFd, &[IoSlice<'_>]) -> io::Result<usize>,
+}
+
+/// To a socket, in whatever mode it is.
+pub const TO_SOCKET: Calls = Calls { one: net::send, several: net::send_vectored };
+/// To whatever is in non-blocking mode.
+pub const TO_PIPE: Calls = Calls { one: pipe::write, several: pipe::write_vectored };
 
 /// Chunks in the order of the writes.
 #[derive(Default)]
@@ -61,10 +90,10 @@ impl WriteQueue {
 
     /// Sends what the system takes. Returns what was sent whole, to be dropped where dropping may
     /// run code, and how it ended; being told to wait is a good end.
-    pub fn send(&mut self, py: Python<'_>, fd: RawFd) -> (Vec<Obj>, io::Result<()>) {
+    pub fn send(&mut self, py: Python<'_>, fd: RawFd, calls: &Calls) -> (Vec<Obj>, io::Result<()>) {
         let mut done = Vec::new();
         while !self.chunks.is_empty() {
-            match self.send_once(py, fd) {
+            match self.send_once(py, fd, calls) {
                 Ok((sent, offered)) => {
                     self.advance(py, sent, &mut done);
                     if sent < offered {
@@ -78,12 +107,12 @@ impl WriteQueue {
         (done, Ok(()))
     }
 
-    fn send_once(&self, py: Python<'_>, fd: RawFd) -> io::Result<(usize, usize)> {
+    fn send_once(&self, py: Python<'_>, fd: RawFd, calls: &Calls) -> io::Result<(usize, usize)> {
         if let [only] = self.chunks.as_slices().0
             && self.chunks.len() == 1
         {
             let rest = only.rest(py);
-            return net::send(fd, rest).map(|sent| (sent, rest.len()));
+            return (calls.one)(fd, rest).map(|sent| (sent, rest.len()));
         }
         let mut buffers = [IoSlice::new(&[]); MAX_BUFFERS];
         let mut offered = 0;
@@ -94,7 +123,7 @@ impl WriteQueue {
             count += 1;
             *buffer = IoSlice::new(rest);
         }
-        net::send_vectored(fd, &buffers[..count]).map(|sent| (sent, offered))
+        (calls.several)(fd, &buffers[..count]).map(|sent| (sent, offered))
     }
 
     fn advance(&mut self, py: Python<'_>, mut sent: usize, done: &mut Vec<Obj>) {

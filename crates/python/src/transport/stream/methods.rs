@@ -1,8 +1,11 @@
 //! The methods of a stream transport in Python: `asyncio.Transport`'s, and what asyncio's own
 //! protocols ask of theirs.
 
+use super::super::Transport;
+use super::super::declare::{boolean, none};
 use super::super::flow_control::set_limits;
 use super::super::protocol::Delivery;
+use super::sendfile::{EndSendFile, SendFile};
 use super::{HIGH_WATER, Parts, StreamTransport};
 use crate::capi::intern;
 use crate::capi::{
@@ -14,21 +17,13 @@ use crate::imports::imports;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyResourceWarning, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 use std::ffi::CStr;
 
 type Body = BodyOf<StreamTransport>;
 
 fn this(call: &Call<'_, '_>) -> Instance<StreamTransport> {
     call.instance()
-}
-
-fn boolean(py: Python<'_>, value: bool) -> PyResult<Obj> {
-    Ok(Obj::from(PyBool::new(py, value).to_owned().into_any()))
-}
-
-fn none(call: &Call<'_, '_>) -> PyResult<Obj> {
-    Ok(Obj::none(call.py()))
 }
 
 methods! {
@@ -187,6 +182,8 @@ impl Native for StreamTransport {
         let mut methods = plain_methods();
         methods.push(method::<SetWriteBufferLimits>());
         methods.push(method::<GetExtraInfo>());
+        methods.push(method::<SendFile>());
+        methods.push(method::<EndSendFile>());
         methods
     }
 
@@ -203,6 +200,9 @@ impl Native for StreamTransport {
             }),
             // asyncio's start_tls() and sendfile() look for these.
             getter::<Self>(c"_start_tls_compatible", |_, py| boolean(py, true)),
+            getter::<Self>(c"_sendfile_compatible", |_, py| {
+                Ok(imports(py)?.sendfile_native.clone_ref(py))
+            }),
         ]
     }
 
@@ -215,6 +215,7 @@ impl Native for StreamTransport {
         for slot in self.slots() {
             drop(slot.take());
         }
+        drop(self.sending.take());
     }
 
     fn finalize(&self, this: Borrowed<'_, '_, PyAny>) -> PyResult<()> {
@@ -279,7 +280,7 @@ impl EventLoop {
         let socket = Some(sock);
         let parts = Parts { fd, socket, shared, protocol, peer: None, server, waiter, extra };
         let transport = StreamTransport::create(slf, parts)?;
-        slf.get().push(py, Ready::Start(transport.clone_ref(py)));
+        slf.get().push(py, Ready::Start(Box::new(Transport::Stream(transport.clone_ref(py)))));
         Ok(transport.bind(py).to_owned().unbind())
     }
 }

@@ -3,8 +3,12 @@
 mod info;
 mod methods;
 mod read;
+mod sendfile;
 mod write;
 
+pub(super) use read::{DIRECT_FROM, DIRECT_SIZE};
+
+use super::Transport;
 use super::protocol::{Delivery, Protocol};
 use super::write_queue::WriteQueue;
 use crate::capi::intern;
@@ -65,6 +69,8 @@ pub struct StreamTransport {
     lost_reason: Slot,
     protocol_paused: Cell<bool>,
     queue: RefCell<WriteQueue>,
+    /// The file that is being sent, behind the queue.
+    sending: RefCell<Option<sendfile::Sending>>,
     high: Cell<usize>,
     low: Cell<usize>,
     last_read: Cell<usize>,
@@ -133,6 +139,7 @@ impl StreamTransport {
             lost_reason: Slot::default(),
             protocol_paused: Cell::new(false),
             queue: RefCell::default(),
+            sending: RefCell::default(),
             high: Cell::new(HIGH_WATER),
             low: Cell::new(HIGH_WATER / 4),
             last_read: Cell::new(0),
@@ -156,7 +163,7 @@ impl StreamTransport {
             this.socket.set(socket);
         }
         this.fd.set(unowned.get());
-        let stream = Source::Stream(this.clone_ref(py));
+        let stream = Source::Transport(Transport::Stream(this.clone_ref(py)));
         let (token, replaced) =
             event_loop.get().state(py, |state| state.insert_source(this.fd.get(), stream));
         drop(replaced);
@@ -237,7 +244,7 @@ impl StreamTransport {
         if self.wants_to_read() {
             wanted = wanted | Interest::READABLE;
         }
-        if !self.queue.borrow().is_empty() {
+        if !self.queue.borrow().is_empty() || self.wants_to_send_file() {
             wanted = wanted | Interest::WRITABLE;
         }
         let registered = self.registered.replace(wanted);
@@ -257,7 +264,7 @@ impl StreamTransport {
 
 /// Keeps the descriptor open while the transport uses its number, even if the user closes the
 /// socket object: the number could otherwise become somebody else's connection.
-fn hold_open(socket: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn hold_open(socket: &Bound<'_, PyAny>) -> PyResult<()> {
     let name = intern!(socket.py(), "_io_refs");
     if let Some(count) = socket.getattr_opt(name)?.and_then(|count| count.extract::<i64>().ok()) {
         socket.setattr(name, count + 1)?;
@@ -265,12 +272,18 @@ fn hold_open(socket: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-fn let_go(socket: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = socket.py();
-    if let Some(release) = socket.getattr_opt(intern!(py, "_decref_socketios"))? {
-        release.call0()?;
+/// Ends what [`hold_open`] began.
+pub(super) fn end_hold(socket: &Bound<'_, PyAny>) -> PyResult<()> {
+    match socket.getattr_opt(intern!(socket.py(), "_decref_socketios"))? {
+        Some(release) => release.call0().map(drop),
+        None => Ok(()),
     }
-    socket.call_method0(intern!(py, "close")).map(drop)
+}
+
+/// Ends what [`hold_open`] began, and closes the socket object.
+pub(super) fn let_go(socket: &Bound<'_, PyAny>) -> PyResult<()> {
+    end_hold(socket)?;
+    socket.call_method0(intern!(socket.py(), "close")).map(drop)
 }
 
 /// What a TLS transport asks of the connection below it, beside what users do.
@@ -356,10 +369,12 @@ impl Instance<StreamTransport> {
             }
         }
         if ready.is_writable() && self.fd.get() >= 0 {
-            if self.queue.borrow().is_empty() {
-                self.watch(event_loop)?;
-            } else {
+            if !self.queue.borrow().is_empty() {
                 self.write_queued(event_loop)?;
+            } else if self.wants_to_send_file() {
+                self.send_file(event_loop.py())?;
+            } else {
+                self.watch(event_loop)?;
             }
         }
         Ok(())
@@ -383,11 +398,9 @@ impl Instance<StreamTransport> {
             return Ok(());
         }
         let event_loop = self.event_loop(py)?;
-        if self.queue.borrow().is_empty() {
-            self.update_interest(event_loop.get())?;
+        self.update_interest(event_loop.get())?;
+        if self.queue.borrow().is_empty() && !self.has_file() {
             self.schedule_lost(&event_loop)?;
-        } else {
-            self.update_interest(event_loop.get())?;
         }
         Ok(())
     }
@@ -395,7 +408,8 @@ impl Instance<StreamTransport> {
     fn schedule_lost(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
         event_loop.get().check_open()?;
         self.lost_writes.set(self.lost_writes.get() + 1);
-        event_loop.get().push(event_loop.py(), Ready::Lost(self.clone_ref(event_loop.py())));
+        let lost = Transport::Stream(self.clone_ref(event_loop.py()));
+        event_loop.get().push(event_loop.py(), Ready::Lost(Box::new(lost)));
         Ok(())
     }
 
@@ -464,6 +478,7 @@ impl Instance<StreamTransport> {
         let closed = self.close_descriptor(py).or_else(|error| {
             self.report(self, py, "Exception while a transport closes its socket", error)
         });
+        let file = self.lose_file(py);
         self.protocol.forget();
         let detached = match self.server.take() {
             Some(server) => {
@@ -471,7 +486,7 @@ impl Instance<StreamTransport> {
             }
             None => Ok(()),
         };
-        reported.and(closed).and(detached)
+        reported.and(closed).and(file).and(detached)
     }
 
     /// Closes the descriptor, once. Nothing of the loop knows it afterwards.
@@ -506,6 +521,7 @@ impl StreamTransport {
         }
         self.protocol.traverse(visit);
         self.queue.borrow().traverse(visit);
+        self.sending.borrow().iter().for_each(|sending| sending.traverse(visit));
     }
 
     fn slots(&self) -> [&Slot; 8] {

@@ -13,10 +13,10 @@ use std::io;
 /// From this size of the last read on, the next goes straight into its bytes object, which has room
 /// for four times as much: below it the copy costs less than making a larger object and shrinking
 /// it.
-const DIRECT_FROM: usize = 4 * 1024;
+pub(in crate::transport) const DIRECT_FROM: usize = 4 * 1024;
 /// The most room of such a read: as much as malloc gives from its heap. From 128 KiB on, glibc maps
 /// each block anew, and the faults of its pages cost more than a second read.
-const DIRECT_SIZE: usize = 124 * 1024;
+pub(in crate::transport) const DIRECT_SIZE: usize = 124 * 1024;
 
 const FATAL_READ: &str = "Fatal read error on socket transport";
 

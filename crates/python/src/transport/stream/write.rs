@@ -1,5 +1,6 @@
 //! What is sent: at once if it goes, queued if it does not.
 
+use super::super::write_queue::{TO_SOCKET, bytes_like};
 use super::StreamTransport;
 use crate::capi::intern;
 use crate::capi::{Instance, Obj, ReadView, as_bytes};
@@ -18,9 +19,12 @@ impl Instance<StreamTransport> {
     /// # Errors
     ///
     /// `RuntimeError` if the sending side is closed or busy with a file.
-    fn check_may_write(&self) -> PyResult<()> {
+    pub(super) fn check_may_write(&self) -> PyResult<()> {
         if self.eof.get() {
             return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
+        }
+        if self.has_file() {
+            return Err(PyRuntimeError::new_err("unable to write; sendfile is in progress"));
         }
         Ok(())
     }
@@ -45,7 +49,7 @@ impl Instance<StreamTransport> {
         let (content, is_bytes) = match as_bytes(data) {
             Some(content) => (content, true),
             None => {
-                view = Self::view(data)?;
+                view = bytes_like(data)?;
                 (view.as_slice(), false)
             }
         };
@@ -77,18 +81,6 @@ impl Instance<StreamTransport> {
         self.queue_grew(py, idle)
     }
 
-    fn view(data: &Bound<'_, PyAny>) -> PyResult<ReadView> {
-        if data.is_instance_of::<pyo3::types::PyByteArray>()
-            || data.is_instance_of::<pyo3::types::PyMemoryView>()
-        {
-            return ReadView::new(data);
-        }
-        Err(pyo3::exceptions::PyTypeError::new_err(format!(
-            "data argument must be a bytes-like object, not {}",
-            data.get_type().name()?.repr()?
-        )))
-    }
-
     /// Sends a list of pieces with one system call, or as few as it takes.
     ///
     /// # Errors
@@ -102,7 +94,7 @@ impl Instance<StreamTransport> {
             .iter()
             .map(
                 |piece| {
-                    if as_bytes(piece).is_some() { Ok(None) } else { Self::view(piece).map(Some) }
+                    if as_bytes(piece).is_some() { Ok(None) } else { bytes_like(piece).map(Some) }
                 },
             )
             .collect::<PyResult<_>>()?;
@@ -167,7 +159,7 @@ impl Instance<StreamTransport> {
     /// Sends from the queue; an error is fatal for the transport.
     fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
         let fd = self.usable_fd(py);
-        let (done, outcome) = self.queue.borrow_mut().send(py, fd);
+        let (done, outcome) = self.queue.borrow_mut().send(py, fd, &TO_SOCKET);
         drop(done);
         match outcome {
             Ok(()) => Ok(()),
@@ -210,7 +202,8 @@ impl Instance<StreamTransport> {
             return Ok(());
         }
         self.watch(event_loop)?;
-        if self.is_lost() {
+        // What waits for the last byte waits for a file as well.
+        if self.is_lost() || self.has_file() {
             return Ok(());
         }
         if self.closing.get() {
@@ -256,10 +249,10 @@ impl Instance<StreamTransport> {
         if self.closing.get() || self.eof.replace(true) {
             return Ok(());
         }
-        if self.queue.borrow().is_empty() { self.shutdown(py) } else { Ok(()) }
+        if self.queue.borrow().is_empty() && !self.has_file() { self.shutdown(py) } else { Ok(()) }
     }
 
-    fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
         net::shutdown_write(self.usable_fd(py)).map_err(|error| os_error(&error))
     }
 }

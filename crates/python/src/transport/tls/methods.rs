@@ -8,25 +8,18 @@ use crate::capi::{
     instance_getter, method,
 };
 use crate::imports::imports;
+use crate::transport::declare::{boolean, none};
 use crate::transport::flow_control::set_limits;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyNotImplementedError, PyResourceWarning};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyType};
+use pyo3::types::{PyDict, PyType};
 use std::ffi::CStr;
 
 type Body = BodyOf<TlsTransport>;
 
 fn this(call: &Call<'_, '_>) -> Instance<TlsTransport> {
     call.instance()
-}
-
-fn boolean(py: Python<'_>, value: bool) -> PyResult<Obj> {
-    Ok(Obj::from(PyBool::new(py, value).to_owned().into_any()))
-}
-
-fn none(call: &Call<'_, '_>) -> PyResult<Obj> {
-    Ok(Obj::none(call.py()))
 }
 
 methods! {
@@ -230,6 +223,9 @@ impl Native for TlsTransport {
             // asyncio's start_tls() and other packages look for these. Transport and protocol of
             // TLS are one object here.
             getter::<Self>(c"_start_tls_compatible", |_, py| boolean(py, true)),
+            getter::<Self>(c"_sendfile_compatible", |_, py| {
+                Ok(imports(py)?.sendfile_fallback.clone_ref(py))
+            }),
             instance_getter::<Self>(c"_ssl_protocol", |t, py| Ok(Obj::from(t.bind(py)))),
             instance_getter::<Self>(c"_app_transport", |t, py| Ok(Obj::from(t.bind(py)))),
             getter::<Self>(c"_app_protocol", |b, py| Ok(b.protocol.object(py).into())),
