@@ -58,8 +58,9 @@ async def endpoint(factory=Datagrams, **arguments):
     try:
         yield protocol
     finally:
-        transport.abort()
-        await protocol.lost
+        if not protocol.lost.done():
+            transport.abort()
+            await protocol.lost
         await asyncio.sleep(0)
 
 
@@ -79,10 +80,13 @@ def peer(family=socket.AF_INET):
 
 @contextlib.asynccontextmanager
 async def connected_unix(factory=Datagrams):
-    """A protocol over one of a pair of Unix datagram sockets; gives it and the other socket."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    theirs.setblocking(False)
+    """A protocol over a connected Unix datagram socket; gives it and the socket it talks to."""
+    ours, theirs = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
     with theirs:
+        # An abstract name, given by the system.
+        theirs.bind("")
+        theirs.setblocking(False)
+        ours.connect(theirs.getsockname())
         async with endpoint(factory, sock=ours) as protocol:
             yield protocol, theirs
 

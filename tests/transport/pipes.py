@@ -21,8 +21,9 @@ async def reading(pipe, factory=Recorder):
     try:
         yield protocol
     finally:
-        transport.close()
-        await protocol.lost
+        if not protocol.lost.done():
+            transport.close()
+            await protocol.lost
         await asyncio.sleep(0)
 
 
@@ -34,8 +35,9 @@ async def writing(pipe, factory=Recorder):
     try:
         yield protocol
     finally:
-        transport.abort()
-        await protocol.lost
+        if not protocol.lost.done():
+            transport.abort()
+            await protocol.lost
         await asyncio.sleep(0)
 
 

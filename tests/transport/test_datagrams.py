@@ -136,13 +136,23 @@ async def test_a_unix_endpoint_connected_to_a_path(loop, tmp_path, until):
             assert listener.received == [(b"x" * 100_000, None)]
 
 
-async def test_a_socket_that_was_passed_in_connected(loop, until):
+@pytest.mark.nalsil_only
+async def test_one_of_a_pair_of_sockets_is_connected_without_a_name(loop, until):
+    """The stock loop takes a peer without a name for none."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with theirs:
+        async with endpoint(sock=ours) as protocol:
+            protocol.transport.sendto(b"there")
+            assert theirs.recv(10) == b"there"
+            theirs.send(b"back")
+            await until(lambda: protocol.received)
+            assert protocol.received == [(b"back", None)]
+
+
+async def test_a_socket_that_was_passed_in_connected(loop):
     async with connected_unix() as (protocol, theirs):
         protocol.transport.sendto(b"there")
         assert theirs.recv(10) == b"there"
-        theirs.send(b"back")
-        await until(lambda: protocol.received)
-        assert protocol.received == [(b"back", None)]
 
 
 async def test_datagrams_keep_their_bounds_and_their_order(loop, until):
@@ -399,6 +409,7 @@ async def test_descriptors_of_an_endpoint_cannot_be_watched_by_others(loop):
             loop.add_reader(fd, print)
 
 
+@pytest.mark.nalsil_only
 async def test_a_protocol_without_the_method_is_refused_where_it_is_passed(loop):
     with pytest.raises(AttributeError, match="connection_made"):
         await loop.create_datagram_endpoint(object, local_addr=("127.0.0.1", 0))

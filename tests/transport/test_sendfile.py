@@ -190,6 +190,7 @@ async def test_a_second_file_waits_for_nobody_and_is_refused(loop, file):
         assert await sending == SIZE
 
 
+@pytest.mark.nalsil_only
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 5, 8, 20])
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 async def test_a_cancelled_one_leaves_the_connection_usable(loop, file, family, most):

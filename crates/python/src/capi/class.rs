@@ -93,6 +93,10 @@ pub trait Native: Sized + 'static {
     /// Whether [`Native::repr`] is used instead of the base's.
     const HAS_REPR: bool = false;
 
+    /// Where in the body the dictionary of an instance is kept, a [`super::Slot`] that the body shows
+    /// and clears like any other, for classes whose instances take further attributes.
+    const DICTIONARY: Option<usize> = None;
+
     /// A body for an instance that Python makes, for classes that may be called and derived from.
     const CONSTRUCT: Option<fn() -> Self> = None;
 }
@@ -441,6 +445,11 @@ pub fn add_class<B: Native>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     if B::HAS_REPR {
         slots.push(slot(ffi::Py_tp_repr, repr::<B> as *mut c_void));
     }
+    let mut members =
+        [dictionary_at(offset + B::DICTIONARY.unwrap_or(0)), ffi::PyMemberDef::default()];
+    if B::DICTIONARY.is_some() {
+        slots.push(slot(ffi::Py_tp_members, members.as_mut_ptr().cast()));
+    }
     let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
     if B::CONSTRUCT.is_some() {
         slots.push(slot(ffi::Py_tp_new, construct::<B> as *mut c_void));
@@ -500,6 +509,17 @@ unsafe extern "C" fn initialize(
         }
         PyTypeError::new_err("the class takes no arguments").restore(py);
         -1
+    }
+}
+
+/// Tells the interpreter where an instance keeps its dictionary: a reference, or null.
+fn dictionary_at(offset: usize) -> ffi::PyMemberDef {
+    ffi::PyMemberDef {
+        name: c"__dictoffset__".as_ptr(),
+        type_code: ffi::Py_T_PYSSIZET,
+        offset: offset.cast_signed(),
+        flags: ffi::Py_READONLY,
+        doc: std::ptr::null(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! asyncio's own has besides.
 
 use super::super::declare::{boolean, none};
-use super::super::endpoint::{self, Parts};
+use super::super::endpoint::{self, Base, Parts};
 use super::DatagramTransport;
 use crate::capi::intern;
 use crate::capi::{
@@ -90,6 +90,8 @@ impl Native for DatagramTransport {
     const DOC: &'static CStr = c"A datagram socket; an asyncio.DatagramTransport.";
     const HAS_REPR: bool = true;
     const HAS_FINALIZER: bool = true;
+    const DICTIONARY: Option<usize> =
+        Some(std::mem::offset_of!(DatagramTransport, base) + Base::DICTIONARY);
 
     fn cell() -> &'static ClassCell {
         &DATAGRAM_TRANSPORT

@@ -55,6 +55,8 @@ pub struct Base {
     late_writes: Cell<u32>,
     lost_reason: Slot,
     flow: Flow,
+    /// What programs have stored in the transport.
+    dictionary: Slot,
 }
 
 /// What a new transport is made of.
@@ -136,6 +138,9 @@ pub trait Endpoint: Native {
 }
 
 impl Base {
+    /// Where the dictionary of an instance is kept.
+    pub const DICTIONARY: usize = std::mem::offset_of!(Base, dictionary);
+
     /// The state of a transport of `parts`, in a copy of the current context. It owns nothing yet.
     ///
     /// # Errors
@@ -163,6 +168,7 @@ impl Base {
             late_writes: Cell::new(0),
             lost_reason: Slot::default(),
             flow: Flow::default(),
+            dictionary: Slot::default(),
         })
     }
 
@@ -307,7 +313,7 @@ impl Base {
         self.slots().into_iter().for_each(|slot| drop(slot.take()));
     }
 
-    fn slots(&self) -> [&Slot; 7] {
+    fn slots(&self) -> [&Slot; 8] {
         [
             &self.event_loop,
             &self.file,
@@ -316,6 +322,7 @@ impl Base {
             &self.waiter,
             &self.extra,
             &self.lost_reason,
+            &self.dictionary,
         ]
     }
 

@@ -168,6 +168,8 @@ impl Native for ReadPipeTransport {
     const DOC: &'static CStr = c"The reading end of a pipe; an asyncio.ReadTransport.";
     const HAS_REPR: bool = true;
     const HAS_FINALIZER: bool = true;
+    const DICTIONARY: Option<usize> =
+        Some(std::mem::offset_of!(ReadPipeTransport, base) + Base::DICTIONARY);
 
     fn cell() -> &'static ClassCell {
         &READ_PIPE_TRANSPORT

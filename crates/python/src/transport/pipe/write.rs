@@ -198,6 +198,8 @@ impl Native for WritePipeTransport {
     const DOC: &'static CStr = c"The writing end of a pipe; an asyncio.WriteTransport.";
     const HAS_REPR: bool = true;
     const HAS_FINALIZER: bool = true;
+    const DICTIONARY: Option<usize> =
+        Some(std::mem::offset_of!(WritePipeTransport, base) + Base::DICTIONARY);
 
     fn cell() -> &'static ClassCell {
         &WRITE_PIPE_TRANSPORT
