@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import loops
+
 from micro.pipes import through_pipe
 
 LIFE_SECONDS = 120

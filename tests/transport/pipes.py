@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import io
 import os
 
 from .protocols import Recorder
@@ -10,7 +9,7 @@ from .protocols import Recorder
 
 def opened(fd, mode):
     """A file object over a descriptor, without a buffer, as `subprocess` makes them."""
-    return io.open(fd, mode, 0)
+    return open(fd, mode, 0)
 
 
 @contextlib.asynccontextmanager

@@ -46,16 +46,18 @@ async def test_what_is_sent_comes_back(loop, family, size):
 
 @FAMILIES
 async def test_between_two_endpoints(loop, until, family):
-    async with endpoint(local_addr=(HOSTS[family], 0)) as one:
-        async with endpoint(remote_addr=address_of(one)[:2]) as other:
-            assert other.transport.get_extra_info("peername") == address_of(one)
-            other.transport.sendto(b"without an address")
-            other.transport.sendto(b"with the same", address_of(one))
-            await until(lambda: len(one.received) == 2)
-            assert [data for data, _ in one.received] == [b"without an address", b"with the same"]
-            one.transport.sendto(b"answer", one.received[0][1])
-            await until(lambda: other.received)
-            assert other.received == [(b"answer", address_of(one))]
+    async with (
+        endpoint(local_addr=(HOSTS[family], 0)) as one,
+        endpoint(remote_addr=address_of(one)[:2]) as other,
+    ):
+        assert other.transport.get_extra_info("peername") == address_of(one)
+        other.transport.sendto(b"without an address")
+        other.transport.sendto(b"with the same", address_of(one))
+        await until(lambda: len(one.received) == 2)
+        assert [data for data, _ in one.received] == [b"without an address", b"with the same"]
+        one.transport.sendto(b"answer", one.received[0][1])
+        await until(lambda: other.received)
+        assert other.received == [(b"answer", address_of(one))]
 
 
 @FAMILIES
@@ -129,11 +131,13 @@ async def test_unix_sockets_with_and_without_a_path(loop, tmp_path, until):
 
 async def test_a_unix_endpoint_connected_to_a_path(loop, tmp_path, until):
     path = str(tmp_path / "path")
-    async with endpoint(local_addr=path, family=socket.AF_UNIX) as listener:
-        async with endpoint(remote_addr=path, family=socket.AF_UNIX) as protocol:
-            protocol.transport.sendto(b"x" * 100_000)
-            await until(lambda: listener.received)
-            assert listener.received == [(b"x" * 100_000, None)]
+    async with (
+        endpoint(local_addr=path, family=socket.AF_UNIX) as listener,
+        endpoint(remote_addr=path, family=socket.AF_UNIX) as protocol,
+    ):
+        protocol.transport.sendto(b"x" * 100_000)
+        await until(lambda: listener.received)
+        assert listener.received == [(b"x" * 100_000, None)]
 
 
 @pytest.mark.nalsil_only
@@ -255,9 +259,11 @@ async def test_another_protocol_gets_what_comes_next(loop, until):
 
 
 async def test_reuse_port_lets_two_share_one(loop):
-    async with endpoint(local_addr=("127.0.0.1", 0), reuse_port=True) as one:
-        async with endpoint(local_addr=address_of(one), reuse_port=True) as other:
-            assert address_of(other) == address_of(one)
+    async with (
+        endpoint(local_addr=("127.0.0.1", 0), reuse_port=True) as one,
+        endpoint(local_addr=address_of(one), reuse_port=True) as other,
+    ):
+        assert address_of(other) == address_of(one)
 
 
 async def test_allow_broadcast(loop):

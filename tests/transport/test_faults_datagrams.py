@@ -115,7 +115,7 @@ async def test_closing_sends_what_is_queued(loop):
 
 
 async def test_aborting_drops_what_is_queued(loop):
-    async with connected_unix() as (protocol, theirs):
+    async with connected_unix() as (protocol, _):
         while not protocol.transport.get_write_buffer_size():
             protocol.transport.sendto(b"x")
         protocol.transport.abort()

@@ -194,7 +194,7 @@ async def test_a_second_file_waits_for_nobody_and_is_refused(loop, file):
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 5, 8, 20])
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 async def test_a_cancelled_one_leaves_the_connection_usable(loop, file, family, most):
-    """What was sent is a beginning of the file, the position says how long, and more may be sent."""
+    """What was sent is a beginning of the file, as long as the position says."""
     async with connected(family=family) as (protocol, peer):
         sending = loop.create_task(loop.sendfile(protocol.transport, file))
         for _ in range(most):
