@@ -14,7 +14,7 @@ from typing import Any
 from nalsil import _nalsil
 from nalsil._names import Names
 
-_Mode: Any = constants._SendfileMode  # type: ignore[attr-defined]
+_Mode: Any = constants._SendfileMode
 
 TO_THE_END = 2**64 - 1
 """More bytes than a file has."""
