@@ -25,12 +25,12 @@ __all__ = [
     "Meter",
     "PoolView",
     "ReadPipeTransport",
+    "SSLTransport",
     "SocketOperation",
     "Spawner",
     "StreamTransport",
     "ThreadPool",
     "TimerHandle",
-    "TlsTransport",
     "Unit",
     "WorkerThread",
     "WritePipeTransport",
@@ -228,7 +228,7 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
     def _make_socket_transport(
         self,
         sock: socket.socket,
-        protocol: asyncio.BaseProtocol | TlsTransport,
+        protocol: asyncio.BaseProtocol | SSLTransport,
         waiter: asyncio.Future[Any] | None = None,
         *,
         extra: dict[str, Any] | None = None,
@@ -246,7 +246,7 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
         server_side: bool = False,
         server_hostname: str | None = None,
         made: bool = False,
-    ) -> TlsTransport: ...
+    ) -> SSLTransport: ...
     def _make_datagram_transport(
         self,
         sock: socket.socket,
@@ -277,7 +277,7 @@ class EventLoop(asyncio.AbstractEventLoop, metaclass=ABCMeta):
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         server: Any,
         backlog: int,
-        wrap: Callable[[asyncio.BaseProtocol], TlsTransport] | None = None,
+        wrap: Callable[[asyncio.BaseProtocol], SSLTransport] | None = None,
     ) -> None: ...
     def _unlisten(self, fd: int) -> None: ...
     def _resume_listening(self, fd: int, token: int) -> None: ...
@@ -357,13 +357,13 @@ class WritePipeTransport(asyncio.Transport):
     _pipe: Any
 
 @final
-class TlsTransport(asyncio.Transport):
+class SSLTransport(asyncio.Transport):
     """TLS over a connection; an asyncio.Transport."""
 
     _loop: Any
     _app_protocol: Any
-    _app_transport: TlsTransport
-    _ssl_protocol: TlsTransport
+    _app_transport: SSLTransport
+    _ssl_protocol: SSLTransport
     _sslcontext: Any
     _sslobj: Any
     _start_tls_compatible: bool

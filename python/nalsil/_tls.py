@@ -7,14 +7,14 @@ from asyncio import constants, sslproto
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from nalsil._nalsil import StreamTransport, TlsTransport
+from nalsil._nalsil import SSLTransport, StreamTransport
 
 try:
     import ssl as _ssl
 except ImportError:  # Python can be built without TLS
     _ssl = None  # type: ignore[assignment]
 
-NATIVE = (StreamTransport, TlsTransport)
+NATIVE = (StreamTransport, SSLTransport)
 """The transports that carry the native TLS."""
 
 # The annotations that are known of it are older than its arguments.
@@ -29,7 +29,7 @@ class Make(Protocol):
 
     def __call__(
         self, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[Any] | None = None, /
-    ) -> TlsTransport: ...
+    ) -> SSLTransport: ...
 
 
 def tls_maker(
@@ -56,11 +56,11 @@ def tls_maker(
     if not context:
         context = _default_context(server_side, server_hostname)
     hostname = None if server_side else server_hostname or None
-    make: Callable[..., TlsTransport] = loop._make_tls_transport
+    make: Callable[..., SSLTransport] = loop._make_tls_transport
 
     def make_transport(
         protocol: asyncio.BaseProtocol, waiter: asyncio.Future[Any] | None = None, /
-    ) -> TlsTransport:
+    ) -> SSLTransport:
         return make(
             protocol,
             context,

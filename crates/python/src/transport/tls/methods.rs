@@ -189,7 +189,7 @@ impl Method for SetReadBufferLimits {
 static TLS_TRANSPORT: ClassCell = ClassCell::new();
 
 impl Native for TlsTransport {
-    const NAME: &'static CStr = c"nalsil._nalsil.TlsTransport";
+    const NAME: &'static CStr = c"nalsil._nalsil.SSLTransport";
     const DOC: &'static CStr = c"TLS over a connection; an asyncio.Transport.";
     const HAS_REPR: bool = true;
     const HAS_FINALIZER: bool = true;
@@ -257,6 +257,6 @@ impl Native for TlsTransport {
 
     fn repr(&self, this: Borrowed<'_, '_, PyAny>) -> PyResult<String> {
         let lower = self.lower.get_or_none(this.py());
-        Ok(format!("<TlsTransport {} over {}>", self.state_name(), lower.repr()?))
+        Ok(format!("<SSLTransport {} over {}>", self.state_name(), lower.repr()?))
     }
 }
