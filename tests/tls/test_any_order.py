@@ -88,6 +88,7 @@ class Play:
             self.peer.sock.send(self.peer.outgoing.read())
 
 
+@pytest.mark.nalsil_only  # the stock transport fails at a second close, or tells the end twice
 @many
 @given(steps=steps, room=st.sampled_from([None, 7, 20_000]))
 def test_any_order(run, certificates, steps, room):

@@ -37,8 +37,16 @@ def limited(context, version):
     return context
 
 
+class ViewRecorder(BufferedRecorder):
+    """Gives a view, of which a part is no copy: the stock transport relies on that."""
+
+    def __init__(self, size):
+        super().__init__(size)
+        self.buffer = memoryview(self.buffer)
+
+
 def factory(room):
-    return Recorder if room is None else lambda: BufferedRecorder(room)
+    return Recorder if room is None else lambda: ViewRecorder(room)
 
 
 def numbered(messages):
