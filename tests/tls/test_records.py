@@ -115,6 +115,7 @@ def test_any_cuts_of_a_handshake(run, certificates, cuts, version):
     run(scenario())
 
 
+@pytest.mark.nalsil_only  # the stock transport drops what did not fit the buffer before the end
 @many
 @given(messages=messages, cuts=cuts, room=rooms, end=st.integers(0, 1 << 17), version=versions)
 @example(messages=[b"m" * 10], cuts=[], room=None, end=3, version=ssl.TLSVersion.TLSv1_3)
