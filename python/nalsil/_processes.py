@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import threading
-from asyncio import unix_events
 from collections.abc import Callable
 from typing import Any, TypeVar
 
