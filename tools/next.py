@@ -34,8 +34,8 @@ from tools.steps import Board, Shell, Step, StepFailed, chosen, key_of
 
 MINORS = ("3.14", "3.15")
 SUITE = "sid"
-SUITES = ("loop", "transport", "processes", "threads", "package")
-"""Those that need no packages but pytest's."""
+SUITES = ("loop", "transport", "processes", "threads", "package/test_import.py")
+"""Those that need no packages but pytest's, and no environment."""
 
 STATE = ROOT / "target" / "next"
 DEBIAN = STATE / "root"
@@ -60,9 +60,12 @@ shift 2
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind "$repository" "$root/srv"
-exec chroot "$root" "$@"
+status=0
+chroot "$root" "$@" || status=$?
+exit $status
 """
-"""Enters the root from a namespace of its own: $1 the root, $2 the repository, then the command."""
+"""Enters the root from a namespace of its own: $1 the root, $2 the repository, then the command.
+The shell stays: as the namespace's first process it gets the orphans, which are not the tests'."""
 
 
 def main() -> int:
@@ -97,9 +100,16 @@ def _python(minor: str) -> Iterator[Step]:
     name = f"python {minor}"
     packages, installed = f"{name}: packages", f"{name}: release build"
     requirements = REQUIREMENTS / "next.txt"
+    def install(shell: Shell) -> None:
+        _install(shell, minor, "-r", requirements)
+        # Not by PYTHONPATH, which Python can be told not to look at.
+        place = DEBIAN / f"usr/local/lib/python{minor}/dist-packages"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "site.pth").write_text(f"/{INSIDE}/{_site(minor).relative_to(ROOT)}\n")
+
     yield Step(
         packages,
-        lambda shell: _install(shell, minor, "-r", requirements),
+        install,
         needs=["root", "tools"],
         inputs=lambda: key_of(minor, requirements),
         makes=_site(minor),
@@ -205,8 +215,7 @@ def _site(minor: str) -> Path:
 
 def _run(shell: Shell, minor: str, *arguments: str) -> None:
     """Run one of the root's Pythons in the repository's root."""
-    site = f"/{INSIDE}/{_site(minor).relative_to(ROOT)}"
-    variables = (f"PYTHONPATH={site}", "PYTHONDONTWRITEBYTECODE=1", f"PWD=/{INSIDE}")
+    variables = ("PYTHONDONTWRITEBYTECODE=1", f"PWD=/{INSIDE}")
     _enter(
         shell,
         *("/usr/bin/env", f"--chdir=/{INSIDE}", *variables),
@@ -233,9 +242,7 @@ def _build(shell: Shell, minor: str) -> None:
     """Build a wheel with this machine's Rust for a Python of the root, and install it."""
     wheels = STATE / "wheels" / minor
     shutil.rmtree(wheels, ignore_errors=True)
-    python = STATE / f"python{minor}"
-    python.write_text(f'#!/bin/sh\nexec chroot "{DEBIAN}" /usr/bin/python{minor} "$@"\n')
-    python.chmod(0o755)
+    python = _outside(minor)
     shell.run(
         *(interpreter(TOOLS), "-m", "maturin", "build", "--release", "--compatibility", "linux"),
         *("--interpreter", python, "--out", wheels),
@@ -243,6 +250,22 @@ def _build(shell: Shell, minor: str) -> None:
         PATH=_PATH,
     )
     _install(shell, minor, "--no-deps", *sorted(wheels.glob("*.whl")))
+
+
+def _outside(minor: str) -> Path:
+    """A program that runs a Python of the root, without entering the root.
+
+    It has the same path in the root as outside of it, so that what the Python says of itself holds
+    in both places.
+    """
+    program = STATE / f"python{minor}"
+    program.write_text(f'#!/bin/sh\nexec chroot "{DEBIAN}" "{program}" "$@"\n')
+    program.chmod(0o755)
+    inside = DEBIAN / program.relative_to("/")
+    inside.parent.mkdir(parents=True, exist_ok=True)
+    inside.unlink(missing_ok=True)
+    inside.symlink_to(f"/usr/bin/python{minor}")
+    return program
 
 
 def _arguments() -> argparse.Namespace:

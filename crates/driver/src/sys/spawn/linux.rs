@@ -2,7 +2,8 @@
 //!
 //! The child shares this process's memory until it becomes its program, and the system holds the
 //! calling thread meanwhile. So the child must not run what belongs to others: signals are blocked
-//! until every handler is gone, and nothing is called that allocates, locks or keeps a state.
+//! until every handler is gone, and nothing is called that allocates, locks or keeps a state. It may
+//! be killed at any point, and must leave nothing behind in that memory.
 //!
 //! Where the child gets other rights, it has a copy of the memory instead. A process of another user
 //! must not share it, and the system would treat this process as one that has changed its rights.
@@ -31,7 +32,7 @@ const STACK: usize = 64 * 1024;
 /// The exit status of a child that has reported a failure; nobody sees it.
 const FAILED: c_int = 255;
 
-/// Signals are numbered from 1 to this.
+/// Signals are numbered from 1 to this, on all processors that this file is for.
 const LAST_SIGNAL: c_int = 64;
 
 unsafe extern "C" {
@@ -349,24 +350,40 @@ fn place_stdio(stdio: [RawFd; 3]) -> Result<(), Failure> {
 
 /// Takes every handler away, which would run in the parent's memory once signals are let in; a
 /// program that begins has none anyway. What is ignored stays so.
+///
+/// Not by the C library, which may take a lock for it: a child that is killed there would leave it
+/// locked in the parent.
 fn reset_signals(restore: bool) {
     for signal in 1..=LAST_SIGNAL {
-        // SAFETY: the actions are locals; the child has a table of actions of its own. The C
-        // library refuses the numbers that it keeps to itself.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, ptr::null(), &raw mut action) < 0 {
-                continue;
-            }
-            let ignored = action.sa_sigaction == libc::SIG_IGN
-                && !(restore && matches!(signal, libc::SIGPIPE | libc::SIGXFSZ));
-            if action.sa_sigaction != libc::SIG_DFL && !ignored {
-                action = std::mem::zeroed();
-                action.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &raw const action, ptr::null_mut());
-            }
+        let mut action = SystemAction::default();
+        let (none, known) = (ptr::null::<SystemAction>(), &raw mut action);
+        // SAFETY: the action is a local with more room than the system needs.
+        let asked = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, none, known, SystemAction::MASK)
+        };
+        let handler = action.0[0];
+        let ignored = handler == libc::SIG_IGN
+            && !(restore && matches!(signal, libc::SIGPIPE | libc::SIGXFSZ));
+        if asked == 0 && handler != libc::SIG_DFL && !ignored {
+            action = SystemAction::default();
+            let (default, none) = (&raw const action, ptr::null_mut::<SystemAction>());
+            // SAFETY: the action is a local; the child has a table of actions of its own.
+            unsafe {
+                libc::syscall(libc::SYS_rt_sigaction, signal, default, none, SystemAction::MASK)
+            };
         }
     }
+}
+
+/// What to do on a signal, as the system has it: the handler, then what differs by processor. All
+/// zeros stand for the default.
+#[derive(Default)]
+#[repr(C)]
+struct SystemAction([usize; 8]);
+
+impl SystemAction {
+    /// Bytes of a set of signals.
+    const MASK: usize = 8;
 }
 
 /// Gives the child the rights of another user.
