@@ -100,6 +100,7 @@ def _python(minor: str) -> Iterator[Step]:
     name = f"python {minor}"
     packages, installed = f"{name}: packages", f"{name}: release build"
     requirements = REQUIREMENTS / "next.txt"
+
     def install(shell: Shell) -> None:
         _install(shell, minor, "-r", requirements)
         # Not by PYTHONPATH, which Python can be told not to look at.
@@ -132,8 +133,9 @@ def _python(minor: str) -> Iterator[Step]:
     )
     yield Step(
         f"{name}: conformance",
+        # The suites that the Python brings itself.
         lambda shell: _run(
-            shell, minor, "-m", "pytest", "-p", "no:cacheprovider", "tests/conformance"
+            shell, minor, "-m", "tests.conformance", "--suite", "asyncio,concurrent_futures"
         ),
         needs=[installed],
     )
