@@ -205,8 +205,8 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         yield Step(
             f"{name}: comparisons",
             lambda shell: shell.run(
-                *(interpreter(folder), "-m", "pytest", *COMPARISONS, "--durations=10"),
-                *("--numprocesses=2", "--dist=worksteal"),
+                *(interpreter(folder), "-m", "pytest", "--durations=10"),
+                *("--numprocesses=2", "--dist=worksteal", *COMPARISONS),
             ),
             needs=[installed],
         )
