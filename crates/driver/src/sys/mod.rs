@@ -13,7 +13,8 @@
 //! - A child process ([`spawn`]) is made without copying this one, and holds up the thread that
 //!   makes it, no other. A system that cannot says so, and Python's own way is taken.
 //! - The calls of [`net`] and [`datagram`] never block, whatever the mode of the descriptor. Those of
-//!   [`pipe`] and [`file`] do not once the descriptor that is read or written is in non-blocking mode.
+//!   [`pipe`] and [`mod@file`] do not once the descriptor that is read or written is in non-blocking
+//!   mode.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,6 +1,6 @@
 //! TLS over a connection: OpenSSL by Python's `ssl`, and everything around it.
 //!
-//! What arrives goes from the transport below to [`TlsTransport::feed`], what the user writes from
+//! What arrives goes from the transport below to `feed`, what the user writes from
 //! `write.rs` to the transport below. The calls of `ssl` in between go to its C objects, so no
 //! frame of Python runs for a record. Bytes wait in few places, all bounded: ciphertext in the two
 //! buffers of [`Engine`], and data that cannot be encrypted yet in [`Backlog`].
