@@ -50,8 +50,8 @@ COMPARISONS = [
 """Each of these runs `nalsil compare` for minutes, so the newest Python does for all of them, two
 at a time: what they ask for holds on a busy machine."""
 
-ALONE = ["tests/choice/test_meter_mixtures.py", "tests/choice/test_verdicts_small.py"]
-"""These measure for minutes: the newest Python again, and nothing beside it."""
+MEASUREMENTS = ["tests/choice/test_meter_mixtures.py", "tests/choice/test_verdicts_small.py"]
+"""These measure for minutes: the newest Python again, and nothing beside them."""
 
 LOOM = {
     "CARGO_PROFILE_RELEASE_LTO": "off",
@@ -192,7 +192,7 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         ("-m", "mypy", "--python-version", python.minor),
         ("-m", "mypy.stubtest", "nalsil._nalsil"),
     )
-    elsewhere = ("tests/conformance", "tests/house", *COMPARISONS, *(() if newest else ALONE))
+    elsewhere = ("tests/conformance", "tests/house", *COMPARISONS, *MEASUREMENTS)
     yield Step(
         f"{name}: tests",
         lambda shell: shell.run(
@@ -209,6 +209,15 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
                 *("--numprocesses=2", "--dist=worksteal", *COMPARISONS),
             ),
             needs=[installed],
+            alone=True,
+        )
+        yield Step(
+            f"{name}: measurements",
+            lambda shell: shell.run(
+                interpreter(folder), "-m", "pytest", "--durations=10", *MEASUREMENTS
+            ),
+            needs=[installed],
+            alone=True,
         )
     yield kept(
         "conformance",

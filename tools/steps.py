@@ -1,4 +1,7 @@
-"""Steps that run one after another: one line each, a log file each, nothing done twice.
+"""Steps that run two at a time: one line each, a log file each, nothing done twice.
+
+Most steps wait for as long as they compute. One that uses the whole machine, or measures it, runs
+alone.
 
 A step with `inputs` is kept from an earlier run while its key (a hash of what goes in), what it
 made, and every step it needs are unchanged. A step whose needed step failed is not run.
@@ -12,17 +15,22 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from tools.pythons import ROOT
+
+SIDE_BY_SIDE = 2
+"""How many steps run at the same time."""
 
 TAIL_LINES = 60
 """How many lines of a failed step's log are shown."""
@@ -55,6 +63,8 @@ class Shell:
     log: Path
     seconds: float
     """How long the step may take before it counts as hung."""
+    process: subprocess.Popen[bytes] | None = None
+    """What runs."""
 
     def run(self, *command: str | Path, **variables: str) -> None:
         """Run a command in the repository's root with `variables` added to the environment.
@@ -65,7 +75,7 @@ class Shell:
         self.say("$ " + " ".join([*(f"{k}={v}" for k, v in variables.items()), _quoted(command)]))
         with self.log.open("a") as log:
             try:
-                process = _start(command, variables, log)
+                process = self.process = _start(command, variables, log)
             except OSError as error:
                 raise StepFailed(f"cannot start `{command[0]}`: {error.strerror}") from error
             try:
@@ -73,9 +83,16 @@ class Shell:
             except subprocess.TimeoutExpired:
                 raise StepFailed(f"still not done after {self.seconds:.0f} s: ended") from None
             finally:
-                _end(process)
+                self.end()
         if code != 0:
             raise StepFailed(f"`{_quoted(command)}` ended with {code}")
+
+    def end(self) -> None:
+        """End the command's whole group, so that nothing it started outlives it."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def say(self, text: str) -> None:
         """Write a line of our own into the log."""
@@ -95,6 +112,8 @@ class Step:
     makes: Path | None = None
     """Must still exist for the outcome to be kept."""
     seconds: float = 1800
+    alone: bool = False
+    """It uses the whole machine, or measures it: nothing runs beside it."""
 
 
 @dataclass
@@ -112,13 +131,39 @@ class Board:
         self.state = state
         self.keep = keep
         self.outcomes: dict[str, Outcome] = {}
+        self.running: dict[str, Running] = {}
+        self.progress = _Progress(self.running)
         self.started = time.monotonic()
 
     def run(self, steps: Iterable[Step]) -> bool:
-        """Run the steps in order, a line for each; True if all passed."""
-        for step in steps:
-            self.outcomes[step.name] = self._outcome(step)
+        """Run the steps, each when what it needs is done; True if all passed."""
+        waiting = list(steps)
+        futures: dict[Future[Outcome], Step] = {}
+        with self.progress, ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+            try:
+                while waiting or futures:
+                    running = list(futures.values())
+                    if step := self._next(waiting, running):
+                        waiting.remove(step)
+                        futures[threads.submit(self._outcome, step)] = step
+                        continue
+                    for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                        self.outcomes[futures.pop(future).name] = future.result()
+            except BaseException:
+                for each in self.running.copy().values():
+                    each.shell.end()
+                raise
         return all(outcome.state in ("ok", "kept") for outcome in self.outcomes.values())
+
+    def _next(self, waiting: list[Step], running: list[Step]) -> Step | None:
+        """The first step that has what it needs, if it may begin now."""
+        ready = (step for step in waiting if all(name in self.outcomes for name in step.needs))
+        step = next(ready, None)
+        if step is None or len(running) == SIDE_BY_SIDE:
+            return None
+        if running and (step.alone or any(each.alone for each in running)):
+            return None
+        return step
 
     def summarise(self) -> None:
         """Print what the test runners closed with, then what did not pass."""
@@ -142,13 +187,13 @@ class Board:
     def _outcome(self, step: Step) -> Outcome:
         missing = [n for n in step.needs if self.outcomes[n].state in ("FAILED", "not run")]
         if missing:
-            _line("not run", step.name, None, f"needs `{missing[0]}`")
+            self.progress.line("not run", step.name, None, f"needs `{missing[0]}`")
             return Outcome("not run")
         key = step.inputs() if step.inputs else None
         stamp = self._path("stamps", step, ".json")
         kept = self._kept(step, key, stamp)
         if kept is not None:
-            _line("kept", step.name, None, _counts(kept.closing) or "unchanged")
+            self.progress.line("kept", step.name, None, _counts(kept.closing) or "unchanged")
             return kept
         stamp.unlink(missing_ok=True)
         outcome = self._execute(step)
@@ -170,17 +215,21 @@ class Board:
         log = self._path("logs", step, ".log")
         log.write_text("")
         began = time.monotonic()
-        with _Progress(step.name, log):
-            try:
-                step.action(Shell(log, step.seconds))
-                failure = None
-            except StepFailed as error:
-                failure = str(error)
+        shell = Shell(log, step.seconds)
+        self.running[step.name] = Running(shell, began)
+        try:
+            step.action(shell)
+            failure = None
+        except StepFailed as error:
+            failure = str(error)
+        finally:
+            del self.running[step.name]
         seconds = time.monotonic() - began
         closing = _closing_lines(log)
-        _line("FAILED" if failure else "ok", step.name, seconds, _counts(closing))
-        if failure:
-            _show_failure(failure, log)
+        more = _failure_lines(failure, log) if failure else []
+        self.progress.line(
+            "FAILED" if failure else "ok", step.name, seconds, _counts(closing), more
+        )
         return Outcome("FAILED" if failure else "ok", closing)
 
     def _path(self, folder: str, step: Step, suffix: str) -> Path:
@@ -189,35 +238,56 @@ class Board:
         return path
 
 
-class _Progress:
-    """Shows that a step runs: a line rewritten on a terminal, a line a minute elsewhere."""
+@dataclass
+class Running:
+    """A step that runs."""
 
-    def __init__(self, name: str, log: Path) -> None:
-        self.name = name
-        self.log = log
+    shell: Shell
+    began: float
+    """Second of the monotonic clock."""
+
+
+class _Progress:
+    """Shows what runs: a line rewritten on a terminal, a line a minute for each step elsewhere."""
+
+    def __init__(self, running: Mapping[str, Running]) -> None:
+        self.running = running
+        self.terminal = sys.stdout.isatty()
+        self.lock = threading.Lock()
         self.done = threading.Event()
-        self.thread = threading.Thread(target=self._show, daemon=True)
 
     def __enter__(self) -> None:
-        self.began = time.monotonic()
+        self.done.clear()
+        self.thread = threading.Thread(target=self._show, daemon=True)
         self.thread.start()
 
     def __exit__(self, *_: object) -> None:
         self.done.set()
         self.thread.join()
 
+    def line(
+        self, state: str, name: str, seconds: float | None, note: str, more: Sequence[str] = ()
+    ) -> None:
+        """Print how a step has ended, and what there is to say of it."""
+        took = "" if seconds is None else f"{seconds:.1f} s"
+        text = f"  {state:<9}{name:<34}{took:>9}  {note}".rstrip()
+        with self.lock:
+            print("\r\x1b[K" * self.terminal + "\n".join([text, *more]), flush=True)
+
     def _show(self) -> None:
-        terminal = sys.stdout.isatty()
-        if terminal:
-            print(f"  ...      {self.name}", end="", flush=True)
-        while not self.done.wait(1 if terminal else HEARTBEAT_SECONDS):
-            seconds = time.monotonic() - self.began
-            if terminal:
-                print(f"\r  ...      {self.name:<34}{seconds:7.0f} s", end="", flush=True)
-            else:
-                print(f"  ...      {self.name:<34}{seconds:7.0f} s  {_last_line(self.log)}")
-                sys.stdout.flush()
-        if terminal:
+        while not self.done.wait(1 if self.terminal else HEARTBEAT_SECONDS):
+            now = time.monotonic()
+            steps = [(name, now - each.began, each) for name, each in [*self.running.items()]]
+            with self.lock:
+                if self.terminal:
+                    shown = "   ".join(f"{name} {seconds:.0f} s" for name, seconds, _ in steps)
+                    width = shutil.get_terminal_size().columns - 12
+                    print(f"\r\x1b[K  ...      {shown[:width]}", end="", flush=True)
+                    continue
+                for name, seconds, each in steps:
+                    last = _last_line(each.shell.log)
+                    print(f"  ...      {name:<34}{seconds:7.0f} s  {last}", flush=True)
+        if self.terminal:
             print("\r\x1b[K", end="", flush=True)
 
 
@@ -286,25 +356,12 @@ def _start(
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the command's whole group, so that nothing it started outlives it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _line(state: str, name: str, seconds: float | None, note: str) -> None:
-    took = "" if seconds is None else f"{seconds:.1f} s"
-    print(f"  {state:<9}{name:<34}{took:>9}  {note}".rstrip(), flush=True)
-
-
-def _show_failure(failure: str, log: Path) -> None:
+def _failure_lines(failure: str, log: Path) -> list[str]:
     lines = log.read_text(errors="replace").splitlines()
-    if len(lines) > TAIL_LINES:
-        print(f"    | ({len(lines) - TAIL_LINES} lines before these are in the log)")
-    for line in lines[-TAIL_LINES:]:
-        print(f"    | {line}")
-    print(f"    {failure}\n    log: {log.relative_to(ROOT)}", flush=True)
+    before = len(lines) - TAIL_LINES
+    more = [f"    | ({before} lines before these are in the log)"] if before > 0 else []
+    shown = [f"    | {line}" for line in lines[-TAIL_LINES:]]
+    return [*more, *shown, f"    {failure}", f"    log: {log.relative_to(ROOT)}"]
 
 
 def _closing_lines(log: Path) -> list[str]:

@@ -8,6 +8,7 @@ import itertools
 import os
 import socket
 import stat
+from asyncio.log import logger
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -125,7 +126,7 @@ class Connect(Names):
                 raise ValueError("host and port was not specified and no sock specified")
             check_stream_socket(sock)
             owned = False
-        return await self._connected(
+        transport, protocol = await self._connected(
             sock,
             protocol_factory,
             ssl,
@@ -134,6 +135,10 @@ class Connect(Names):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
             owned=owned,
         )
+        if self.get_debug():
+            sock = transport.get_extra_info("socket")
+            logger.debug("%r connected to %s:%r: (%r, %r)", sock, host, port, transport, protocol)
+        return transport, protocol
 
     async def _connect_to_one(
         self,
@@ -198,6 +203,7 @@ class Connect(Names):
     ) -> tuple[asyncio.Transport, P]:
         """Make protocol and transport of a connected socket, and wait until they know it."""
         transport: asyncio.Transport | None = None
+        waiter: asyncio.Future[None] | None = None
         try:
             sock.setblocking(False)
             protocol = protocol_factory()
@@ -222,6 +228,8 @@ class Connect(Names):
                 transport.close()
             elif owned:
                 sock.close()
+            # It holds the exception, which refers to this frame through its traceback.
+            waiter = None
             raise
         return transport, protocol
 
@@ -238,7 +246,7 @@ class Connect(Names):
         check_stream_socket(sock)
         check_tls_arguments(ssl, None, ssl_handshake_timeout, ssl_shutdown_timeout)
         check_no_tls_socket(sock)
-        return await self._connected(
+        transport, protocol = await self._connected(
             sock,
             protocol_factory,
             ssl,
@@ -247,6 +255,10 @@ class Connect(Names):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
+        if self.get_debug():
+            sock = transport.get_extra_info("socket")
+            logger.debug("%r handled: (%r, %r)", sock, transport, protocol)
+        return transport, protocol
 
     async def create_unix_connection(
         self,
@@ -360,6 +372,8 @@ class Connect(Names):
             transport.close()
             for handle in begun:
                 handle.cancel()
+            # It holds the exception, which refers to this frame through its traceback.
+            del waiter
             raise
         return secured
 

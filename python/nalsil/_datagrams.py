@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -72,6 +73,8 @@ class Datagrams(Names):
         except BaseException:
             (sock if transport is None else transport).close()
             raise
+        if self.get_debug():
+            logger.debug("Datagram endpoint created: (%r, %r)", transport, protocol)
         return transport, protocol
 
     async def _datagram_socket(

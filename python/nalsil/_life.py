@@ -122,13 +122,17 @@ class Life(Executors, Signals):
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
             return
+        if self.get_debug():
+            logger.debug("Close %r", self)
         self._close_signals()
         self._close()
         self._close_executor()
 
     def __del__(self, _warn: Callable[..., object] = warnings.warn) -> None:
         # A constructor that failed leaves an object without the parts that close() needs.
-        if "_asyncgens" not in self.__dict__ or self.is_closed():
+        # Its dictionary must not be asked for: made now, it would keep what is to go for one more round
+        # of the collector.
+        if not hasattr(self, "_asyncgens") or self.is_closed():
             return
         _warn(f"unclosed event loop {self!r}", ResourceWarning, source=self)
         if not self.is_running():

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from abc import ABCMeta
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
@@ -43,6 +44,8 @@ __all__ = [
     "run_from_thread",
     "run_sync_from_thread",
 ]
+if sys.version_info >= (3, 14):
+    __all__ += ["ThreadSafeHandle"]
 
 __version__: str
 
@@ -292,6 +295,13 @@ class Handle(asyncio.Handle):
 
     def get_context(self) -> Context: ...
 
+if sys.version_info >= (3, 14):
+    @final
+    class ThreadSafeHandle(asyncio.Handle):
+        """A callback that another thread has scheduled; an asyncio.Handle."""
+
+        def get_context(self) -> Context: ...
+
 @final
 class TimerHandle(asyncio.TimerHandle):
     """A callback that waits for its time; an asyncio.TimerHandle."""
@@ -370,6 +380,7 @@ class SSLTransport(asyncio.Transport):
     _sendfile_compatible: Any
     _transport: Any
     def _begin(self, transport: asyncio.Transport) -> None: ...
+    def _feed(self, data: bytes) -> None: ...
     def _check_handshake_timeout(self) -> None: ...
     def _check_shutdown_timeout(self) -> None: ...
     def _force_close(self, exc: BaseException | None) -> None: ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
+from asyncio.log import logger
 from typing import Any
 
 from nalsil import _nalsil
@@ -67,9 +69,18 @@ class Names(_nalsil.EventLoop):
         infos = _numeric_infos(host, port, family, type, proto, flags)
         if infos is not None:
             return infos
-        return await self.run_in_executor(
-            None, socket.getaddrinfo, host, port, family, type, proto, flags
-        )
+        resolve = self._getaddrinfo_debug if self.get_debug() else socket.getaddrinfo
+        return await self.run_in_executor(None, resolve, host, port, family, type, proto, flags)
+
+    def _getaddrinfo_debug(self, host: Any, port: Any, *hints: int) -> list[AddressInfo]:
+        """Resolve a name and log how long that took. Runs in a thread."""
+        begun = self.time()
+        infos = socket.getaddrinfo(host, port, *hints)
+        seconds = self.time() - begun
+        level = logging.INFO if seconds >= self.slow_callback_duration else logging.DEBUG
+        line = "Getting address info %s:%r took %.3f ms: %r"
+        logger.log(level, line, host, port, seconds * 1e3, infos)
+        return infos
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """Return host and service of a socket address, as `socket.getnameinfo` does."""

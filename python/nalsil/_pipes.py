@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class Pipes(Names):
         waiter = self.create_future()
         transport = self._make_read_pipe_transport(pipe, protocol, waiter)
         await _started(transport, waiter)
+        if self.get_debug():
+            logger.debug("Read pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
         return transport, protocol
 
     async def connect_write_pipe(
@@ -44,6 +47,8 @@ class Pipes(Names):
         waiter = self.create_future()
         transport = self._make_write_pipe_transport(pipe, protocol, waiter)
         await _started(transport, waiter)
+        if self.get_debug():
+            logger.debug("Write pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
         return transport, protocol
 
 

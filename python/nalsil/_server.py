@@ -133,7 +133,7 @@ class Server(base_events.Server):
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
-        """Take connections in until the task is cancelled, then close.
+        """Take connections in until the task is cancelled, then close, with all connections.
 
         Raises:
             RuntimeError: if this runs already, or the server is closed.
@@ -149,6 +149,7 @@ class Server(base_events.Server):
         except asyncio.CancelledError:
             try:
                 self.close()
+                self.close_clients()
                 await self.wait_closed()
             finally:
                 raise

@@ -106,8 +106,20 @@ def start_tls_over(
     tls = tls_maker(loop, *settings, made=True)(protocol, waiter)
     transport.set_protocol(tls)
     tls._begin(transport)
+    if arrived := _take_arrived(protocol, server_side):
+        tls._feed(arrived)
     transport.resume_reading()
     return tls, ()
+
+
+def _take_arrived(protocol: asyncio.BaseProtocol, server_side: bool) -> bytes:
+    """Take the client's first words of TLS out of a stream that has received them as data."""
+    reader = getattr(protocol, "_stream_reader", None) if server_side else None
+    if reader is None or not isinstance(protocol, asyncio.StreamReaderProtocol):
+        return b""
+    arrived = bytes(reader._buffer)
+    reader._buffer.clear()
+    return arrived
 
 
 def start_stock_tls_over(
@@ -135,6 +147,7 @@ def start_stock_tls_over(
     )
     # Nothing may be read before the new protocol is there to read it.
     transport.pause_reading()
+    tls._incoming.write(_take_arrived(protocol, server_side))
     transport.set_protocol(tls)
     made = loop.call_soon(tls.connection_made, transport)
     resumed = loop.call_soon(transport.resume_reading)

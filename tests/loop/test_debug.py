@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import sys
 import threading
 import time
@@ -201,3 +203,88 @@ def test_the_whole_machinery_works_in_debug_mode(debugged):
         assert await debugged.run_in_executor(None, lambda: 3) == 3
 
     debugged.run_until_complete(main())
+
+
+async def _connect_and_leave(loop):
+    gone = loop.create_future()
+
+    class Served(asyncio.Protocol):
+        def connection_lost(self, exc):
+            gone.set_result(None)
+
+    server = await loop.create_server(Served, "127.0.0.1", 0)
+    transport, _ = await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
+    transport.pause_reading()
+    transport.resume_reading()
+    transport.close()
+    await gone
+    server.close()
+
+
+async def _take_over(loop):
+    one, two = socket.socketpair()
+    with two:
+        transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, one)
+        transport.abort()
+        await asyncio.sleep(0)
+
+
+async def _talk_through_pipes(loop):
+    reading, writing = os.pipe()
+    with open(reading, "rb", 0) as source, open(writing, "wb", 0) as sink:
+        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sink)
+        reader, _ = await loop.connect_read_pipe(asyncio.Protocol, source)
+        writer.abort()
+        reader.close()
+        await asyncio.sleep(0)
+
+
+async def _send_datagrams(loop):
+    transport, _ = await loop.create_datagram_endpoint(
+        asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+    )
+    transport.abort()
+    await asyncio.sleep(0)
+
+
+async def _resolve(loop):
+    await loop.getaddrinfo("localhost", 80)
+
+
+async def _run_a_child(loop):
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await child.wait()
+
+
+@pytest.mark.parametrize(
+    ("what", "lines"),
+    [
+        (
+            _connect_and_leave,
+            [
+                "is serving",
+                "got a new connection",
+                "connected to",
+                "pauses reading",
+                "resumes reading",
+                "received EOF",
+            ],
+        ),
+        (_take_over, [" handled: ("]),
+        (_talk_through_pipes, ["Read pipe ", "Write pipe "]),
+        (_send_datagrams, ["Datagram endpoint "]),
+        (_resolve, ["Getting address info localhost:80"]),
+        (_run_a_child, ["process "]),
+    ],
+)
+def test_what_happens_is_logged(debugged, caplog, what, lines):
+    with caplog.at_level(logging.DEBUG, "asyncio"):
+        debugged.run_until_complete(what(debugged))
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    for line in lines:
+        assert line in told
+    debugged.set_debug(False)
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "asyncio"):
+        debugged.run_until_complete(what(debugged))
+    assert caplog.records == []

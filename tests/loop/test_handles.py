@@ -1,7 +1,11 @@
 """`Handle` and `TimerHandle`: what call_soon, call_later and call_at give back."""
 
 import asyncio
+import collections
 import contextvars
+import sys
+import threading
+import time
 
 import pytest
 
@@ -149,3 +153,131 @@ class TestComparison:
     def test_handles_hash(self, loop):
         one, other = loop.call_soon(named), loop.call_soon(named)
         assert len({one, other}) == 2
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="asyncio's handles for threads wait since 3.14"
+)
+class TestHandlesOfOtherThreads:
+    """What call_soon_threadsafe gives back: other threads wait while the callback runs."""
+
+    @pytest.fixture(params=["cancel", "cancelled"])
+    def asked(self, loop, request):
+        """Let a thread ask the handle while its callback runs; return the order of things."""
+
+        def ask(debug=False):
+            loop.set_debug(debug)
+            order = []
+            begun, asking = threading.Event(), threading.Event()
+
+            def callback():
+                begun.set()
+                asking.wait()
+                # Whoever did not wait would be through long before all these turns are over.
+                for _ in range(100):
+                    time.sleep(0)
+                order.append("ran")
+
+            def thread():
+                handle = loop.call_soon_threadsafe(callback)
+                begun.wait()
+                asking.set()
+                answer = getattr(handle, request.param)()
+                order.append(answer)
+                loop.call_soon_threadsafe(loop.stop)
+
+            other = threading.Thread(target=thread)
+            other.start()
+            loop.run_forever()
+            other.join()
+            return order
+
+        ask.answer = {"cancel": None, "cancelled": False}[request.param]
+        return ask
+
+    def test_others_wait_for_its_end(self, asked):
+        assert asked() == ["ran", asked.answer]
+
+    def test_in_debug_mode_too(self, asked):
+        assert asked(debug=True) == ["ran", asked.answer]
+
+    def test_they_have_asyncios_class(self, loop):
+        handle = loop.call_soon_threadsafe(named)
+        assert isinstance(handle, asyncio.events._ThreadSafeHandle)
+        assert not isinstance(loop.call_soon(named), asyncio.events._ThreadSafeHandle)
+
+    def test_the_callback_may_cancel_its_own(self, loop):
+        seen = []
+
+        def callback():
+            handle.cancel()
+            seen.append(handle.cancelled())
+            loop.stop()
+
+        handle = loop.call_soon_threadsafe(callback)
+        loop.run_forever()
+        assert seen == [True]
+
+    def test_one_that_is_cancelled_does_not_run(self, loop):
+        seen = []
+        loop.call_soon_threadsafe(seen.append, 1).cancel()
+        loop.call_soon_threadsafe(seen.append, 2)
+        loop.call_soon_threadsafe(loop.stop)
+        loop.run_forever()
+        assert seen == [2]
+
+    def test_a_callback_that_raises_lets_the_others_go(self, loop):
+        begun, reports = threading.Event(), []
+        loop.set_exception_handler(lambda _loop, context: reports.append(context["exception"]))
+
+        def callback():
+            begun.set()
+            raise LookupError("on purpose")
+
+        def thread():
+            handle = loop.call_soon_threadsafe(callback)
+            begun.wait()
+            handle.cancel()
+            loop.call_soon_threadsafe(loop.stop)
+
+        other = threading.Thread(target=thread)
+        other.start()
+        loop.run_forever()
+        other.join()
+        assert [type(error) for error in reports] == [LookupError]
+
+    @pytest.mark.hang_after(120)
+    def test_many_threads_cancel_what_runs(self, loop):
+        """Every callback runs once at most; one whose cancel() came first does not run."""
+        rounds, threads = 300, 4
+        ran = collections.Counter()
+
+        def thread(number):
+            for count in range(rounds):
+                key = (number, count)
+                handle = loop.call_soon_threadsafe(ran.update, [key])
+                if count % 3:
+                    handle.cancel()
+                if count % 7 == 0:
+                    handle.cancelled()
+
+        def stop_when_done():
+            for other in others:
+                other.join()
+            loop.call_soon_threadsafe(loop.stop)
+
+        others = [threading.Thread(target=thread, args=(number,)) for number in range(threads)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for other in others:
+                other.start()
+            stopper = threading.Thread(target=stop_when_done)
+            stopper.start()
+            loop.run_forever()
+            stopper.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert set(ran.values()) <= {1}
+        kept = {(number, count) for number in range(threads) for count in range(0, rounds, 3)}
+        assert kept <= set(ran)

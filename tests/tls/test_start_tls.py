@@ -1,7 +1,9 @@
 """Connections that become TLS on the way."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from asyncio import sslproto
 
 import pytest
@@ -264,3 +266,71 @@ async def echo_once(reader, writer):
     writer.write(await reader.readexactly(500_000))
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.stock_since(3, 15)
+async def test_a_stream_that_has_received_the_clients_first_words(certificates):
+    """They are taken for data before the server knows that it is to speak TLS."""
+    served = asyncio.get_running_loop().create_future()
+
+    async def serve(reader, writer):
+        await reader._wait_for_data("the test")
+        assert reader._buffer
+        await writer.start_tls(certificates.server)
+        writer.write(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        served.set_result(None)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await writer.start_tls(certificates.client, server_hostname="localhost")
+        writer.write(b"ping\n")
+        assert await reader.read() == b"ping\n"
+        writer.close()
+        await writer.wait_closed()
+        await served
+
+
+@pytest.fixture
+def no_collection():
+    """What is in a cycle stays for as long as the test runs."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.stock_since(3, 15)
+@pytest.mark.parametrize("late", [False, True], ids=["create_connection", "start_tls"])
+async def test_a_handshake_that_fails_leaves_no_cycle(certificates, late, no_collection):
+    loop = asyncio.get_running_loop()
+    ours, theirs = tcp_pair()
+    theirs.setblocking(False)
+    transports = []
+
+    class Seen(asyncio.Protocol):
+        def connection_made(self, transport):
+            transports.append(weakref.ref(transport))
+
+    async def connect():
+        ssl_context = ssl.create_default_context()
+        if not late:
+            await loop.create_connection(
+                asyncio.Protocol, sock=ours, ssl=ssl_context, server_hostname="localhost"
+            )
+        transport, protocol = await loop.create_connection(Seen, sock=ours)
+        await loop.start_tls(transport, protocol, ssl_context, server_hostname="localhost")
+
+    async def fail():
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect()
+
+    with theirs:
+        peer = Peer(theirs, certificates.server)
+        await asyncio.gather(fail(), peer.handshake(), return_exceptions=True)
+        await asyncio.sleep(0)
+    assert [transport() for transport in transports] == [None] * late
+    if not late:
+        kept = [each for each in gc.get_objects() if isinstance(each, ssl.SSLCertVerificationError)]
+        assert kept == []

@@ -161,6 +161,18 @@ class TestClients:
         assert received == 3_000_000
         await server.wait_closed()
 
+    @pytest.mark.stock_since(3, 14)
+    async def test_the_end_of_serve_forever_closes_them(self, listening, loop):
+        server = await listening.start()
+        serving = loop.create_task(server.serve_forever())
+        client = await listening.client()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert await loop.sock_recv(client, 1) == b""
+        assert listening.protocols[0].lost.result() is None
+        assert not server.is_serving()
+
     async def test_abort_clients_does_not_wait(self, listening):
         server = await listening.start()
         for _ in range(5):

@@ -38,6 +38,9 @@ mod _nalsil {
         pool::prepare(module.py());
         capi::add_class::<event_loop::Handle>(module)?;
         capi::add_class::<event_loop::TimerHandle>(module)?;
+        if event_loop::HAS_THREAD_SAFE_HANDLES {
+            capi::add_class::<event_loop::ThreadSafeHandle>(module)?;
+        }
         capi::add_class::<event_loop::SocketOperation>(module)?;
         capi::add_class::<transport::StreamTransport>(module)?;
         capi::add_class::<transport::TlsTransport>(module)?;

@@ -1,6 +1,7 @@
 //! `Handle` and `TimerHandle`: callbacks that wait for their turn.
 
 use super::EventLoop;
+use super::turn::{Held, Turn};
 use crate::capi::{
     BodyOf, Call, Callback, ClassCell, Getter, Instance, Method, MethodDef, Native, Obj, Slot,
     Visit, getter, method, run_in,
@@ -136,6 +137,23 @@ pub trait Scheduled: Native {
 
     /// Called when the handle is cancelled for the first time.
     fn on_cancel(&self, _py: Python<'_>) {}
+
+    /// What threads take before they run, cancel or ask the handle. Most handles belong to one
+    /// thread, and have none.
+    #[inline]
+    fn turn(&self) -> Option<&Turn> {
+        None
+    }
+
+    /// Waits until no other thread runs or cancels the handle, and keeps others waiting.
+    ///
+    /// # Errors
+    ///
+    /// What a signal handler raises while this waits.
+    #[inline]
+    fn take_turn(&self, py: Python<'_>) -> PyResult<Option<Held<'_>>> {
+        self.turn().map(|turn| turn.take(py)).transpose()
+    }
 }
 
 impl<B: Scheduled> Instance<B> {
@@ -152,7 +170,15 @@ impl<B: Scheduled> Instance<B> {
     /// An exception that ends the run.
     #[inline]
     pub fn run(&self, py: Python<'_>) -> PyResult<()> {
-        if self.is_cancelled() { Ok(()) } else { self.pending().run(py, self.object()) }
+        if self.is_cancelled() {
+            return Ok(());
+        }
+        let turn = self.take_turn(py)?;
+        // Another thread may have cancelled it meanwhile.
+        if turn.is_some() && self.is_cancelled() {
+            return Ok(());
+        }
+        self.pending().run(py, self.object())
     }
 }
 
@@ -165,6 +191,7 @@ impl<B: Scheduled> Method for Cancel<B> {
 
     fn call(this: &BodyOf<B>, call: &Call<'_, '_>) -> PyResult<Obj> {
         call.exactly::<0>("cancel")?;
+        let _turn = this.take_turn(call.py())?;
         if this.pending().cancel(&call.this())? {
             this.on_cancel(call.py());
         }
@@ -181,6 +208,7 @@ impl<B: Scheduled> Method for Cancelled<B> {
 
     fn call(this: &BodyOf<B>, call: &Call<'_, '_>) -> PyResult<Obj> {
         call.exactly::<0>("cancelled")?;
+        let _turn = this.take_turn(call.py())?;
         Ok(boolean(call.py(), this.pending().cancelled.get()))
     }
 }
@@ -299,6 +327,63 @@ impl Native for Handle {
 
     fn clear(&self) {
         self.0.clear();
+    }
+}
+
+/// A callback that `call_soon_threadsafe` has scheduled, since Python 3.14: cancelling it, or
+/// asking whether it is cancelled, waits while another thread runs it.
+pub struct ThreadSafeHandle {
+    pending: Pending,
+    turn: Turn,
+}
+
+impl ThreadSafeHandle {
+    /// A handle of `pending`.
+    pub fn new(pending: Pending) -> Self {
+        ThreadSafeHandle { pending, turn: Turn::default() }
+    }
+}
+
+impl Scheduled for ThreadSafeHandle {
+    fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    fn turn(&self) -> Option<&Turn> {
+        Some(&self.turn)
+    }
+}
+
+static THREAD_SAFE_HANDLE: ClassCell = ClassCell::new();
+
+impl Native for ThreadSafeHandle {
+    const RECYCLED: usize = 512;
+
+    const NAME: &'static CStr = c"nalsil._nalsil.ThreadSafeHandle";
+    const DOC: &'static CStr = c"A callback that another thread has scheduled; an asyncio.Handle.";
+
+    fn cell() -> &'static ClassCell {
+        &THREAD_SAFE_HANDLE
+    }
+
+    fn base(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+        Ok(py.import("asyncio.events")?.getattr("_ThreadSafeHandle")?.cast_into()?)
+    }
+
+    fn methods() -> Vec<MethodDef> {
+        scheduled_methods::<ThreadSafeHandle>()
+    }
+
+    fn getters() -> Vec<Getter> {
+        scheduled_getters::<ThreadSafeHandle>()
+    }
+
+    fn traverse(&self, visit: &mut Visit<'_>) {
+        self.pending.traverse(visit);
+    }
+
+    fn clear(&self) {
+        self.pending.clear();
     }
 }
 

@@ -7,11 +7,13 @@ mod owner;
 mod run;
 mod schedule;
 mod socket_operation;
+mod turn;
 
 pub use child::{Spawner, Start};
 pub use descriptors::Descriptor;
-pub use handle::{Handle, TimerHandle};
+pub use handle::{Handle, ThreadSafeHandle, TimerHandle};
 pub use owner::OwnerCell;
+pub use schedule::HAS_THREAD_SAFE_HANDLES;
 pub use socket_operation::SocketOperation;
 
 use crate::capi::{self, Instance, MethodDef, Visit};
@@ -38,6 +40,8 @@ pub const SCRATCH_SIZE: usize = 256 * 1024;
 pub enum Ready {
     /// Run a callback.
     Handle(Instance<Handle>),
+    /// Run a callback that another thread has scheduled, where its handle is one for threads.
+    ThreadSafe(Instance<ThreadSafeHandle>),
     /// Run a callback whose time has come.
     Timer(Instance<TimerHandle>),
     /// See to a descriptor.
@@ -58,6 +62,7 @@ impl Cancellable for Ready {
     fn is_cancelled(&self) -> bool {
         match self {
             Ready::Handle(handle) => handle.is_cancelled(),
+            Ready::ThreadSafe(handle) => handle.is_cancelled(),
             Ready::Timer(handle) => handle.is_cancelled(),
             _ => false,
         }
@@ -84,6 +89,7 @@ impl Ready {
     fn traverse(&self, visit: &mut Visit<'_>) {
         match self {
             Ready::Handle(handle) => handle.traverse_owned(visit),
+            Ready::ThreadSafe(handle) => visit.object(handle.object()),
             Ready::Timer(handle) => visit.object(handle.object()),
             Ready::Start(transport) | Ready::Lost(transport) => visit.object(transport.object()),
             Ready::Decrypt(tls) => visit.object(tls.object()),

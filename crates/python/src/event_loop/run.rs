@@ -155,6 +155,7 @@ impl EventLoop {
         let py = slf.py();
         match item {
             Ready::Handle(handle) => handle.run(py),
+            Ready::ThreadSafe(handle) => handle.run(py),
             Ready::Timer(handle) => {
                 handle.leave_heap();
                 handle.run(py)
@@ -177,6 +178,7 @@ impl EventLoop {
         let (py, this) = (slf.py(), slf.get());
         let what = match &item {
             Ready::Handle(handle) => Some(handle.bind(py).to_owned()),
+            Ready::ThreadSafe(handle) => Some(handle.bind(py).to_owned()),
             Ready::Timer(handle) => Some(handle.bind(py).to_owned()),
             Ready::Start(transport) | Ready::Lost(transport) => {
                 Some(transport.object().bind(py).to_owned())

@@ -1,6 +1,6 @@
 //! `call_soon` and its kin, and the making of futures and tasks.
 
-use super::handle::{Handle, Pending, TimerHandle};
+use super::handle::{Handle, Pending, ThreadSafeHandle, TimerHandle};
 use super::{EventLoop, Ready};
 use crate::capi::intern;
 use crate::capi::{self, Call, Instance, Method, MethodDef, Obj, copy_context, method};
@@ -11,6 +11,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use std::ffi::CStr;
+
+/// Whether this Python's asyncio has handles that several threads may touch.
+pub const HAS_THREAD_SAFE_HANDLES: bool = cfg!(Py_3_14);
 
 pub fn methods() -> Vec<MethodDef> {
     vec![
@@ -101,9 +104,14 @@ impl Method for CallSoonThreadsafe {
 
     fn call(this: &EventLoop, call: &Call<'_, '_>) -> PyResult<Obj> {
         let py = call.py();
-        let handle = Handle::new(this.pending(call, "call_soon_threadsafe", 0, false)?);
-        let handle = Instance::new(py, handle)?;
-        let item = Ready::Handle(handle.clone_ref(py));
+        let pending = this.pending(call, "call_soon_threadsafe", 0, false)?;
+        let (item, handle) = if HAS_THREAD_SAFE_HANDLES {
+            let handle = Instance::new(py, ThreadSafeHandle::new(pending))?;
+            (Ready::ThreadSafe(handle.clone_ref(py)), handle.into_obj())
+        } else {
+            let handle = Instance::new(py, Handle::new(pending))?;
+            (Ready::Handle(handle.clone_ref(py)), handle.into_obj())
+        };
         if this.runs_here() {
             // Behind what call_soon() has queued in this thread, as the order of calls says.
             this.push(py, item);
@@ -116,7 +124,7 @@ impl Method for CallSoonThreadsafe {
                 late.into_iter().for_each(Ready::release);
             }
         }
-        Ok(handle.into_obj())
+        Ok(handle)
     }
 }
 

@@ -16,7 +16,7 @@ pub use future::{Delivery, Future};
 pub use hop::{Hop, RUN_IN_EXECUTOR, check_cancelled};
 pub use portal::{CallFromThread, PORTAL, refuse, run_from_thread, run_sync_from_thread};
 pub use report::PoolView;
-pub use wait::{Spin, clear, fire, flush, look_at_processors_once, may_spin};
+pub use wait::{Spin, ThreadParker, clear, fire, flush, look_at_processors_once, may_spin};
 pub use worker::WorkerThread;
 
 use crate::capi::intern;
@@ -37,7 +37,6 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use wait::ThreadParker;
 use worker::{Slot, WaitEntry};
 
 /// Nanoseconds of a clock that never goes back. Never zero, which stands for "never".

@@ -21,9 +21,31 @@ pub use tls::TlsTransport;
 
 use crate::capi::{Instance, Obj};
 use crate::event_loop::EventLoop;
+use crate::imports::imports;
 use nalsil_driver::Event;
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::os::fd::RawFd;
+
+/// Debug mode: writes a line to the logger of asyncio. `line` is a format and what goes into it,
+/// and `error` is shown with its traceback.
+fn log_in_debug<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    line: impl PyCallArgs<'py>,
+    error: Option<&PyErr>,
+) -> PyResult<()> {
+    if !event_loop.get().is_debug() {
+        return Ok(());
+    }
+    let py = event_loop.py();
+    let keywords = PyDict::new(py);
+    if let Some(error) = error {
+        keywords.set_item("exc_info", error.value(py))?;
+    }
+    let logger = imports(py)?.logger.bind(py);
+    logger.call_method(crate::capi::intern!(py, "debug"), line, Some(&keywords)).map(drop)
+}
 
 /// A transport of any kind, as the loop knows it.
 pub enum Transport {

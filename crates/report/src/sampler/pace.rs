@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Share of one processor that watching may take; it looks less often if it took more.
 const COST: f64 = 0.015;
+/// The longest time between two looks, unless it was longer from the beginning.
 const LONGEST: Duration = Duration::from_millis(50);
 
 /// The processor from which the watching thread looks, so that it is not in the way of those that
@@ -36,13 +37,15 @@ impl Seat {
 /// When to look next.
 pub(super) struct Pace {
     period: Duration,
+    longest: Duration,
     random: u64,
 }
 
 impl Pace {
     pub(super) fn new(rate: f64) -> Self {
         let seed = std::process::id() as u64 ^ Instant::now().elapsed().as_nanos() as u64;
-        Pace { period: Duration::from_secs_f64(1.0 / rate).min(LONGEST), random: seed | 1 << 32 }
+        let period = Duration::from_secs_f64(1.0 / rate);
+        Pace { period, longest: period.max(LONGEST), random: seed | 1 << 32 }
     }
 
     /// A number below `bound`, by Marsaglia's xorshift: it only has to be out of step.
@@ -62,7 +65,7 @@ impl Pace {
     pub(super) fn keep_cheap(&mut self, elapsed: Duration) {
         let own = ProcessorTime::of_this_thread().unwrap_or_default().on;
         if own as f64 * 1e-9 > COST * elapsed.as_secs_f64() {
-            self.period = (self.period * 3 / 2).min(LONGEST);
+            self.period = (self.period * 3 / 2).min(self.longest);
         }
     }
 }

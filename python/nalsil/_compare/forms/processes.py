@@ -29,6 +29,10 @@ from nalsil._compare.reading import SHARES, Reading, thinned, unpacked
 from nalsil._compare.target import Target
 from nalsil._compare.work import Fork, Order, Tally, Unpicklable, Work, run_setup, surroundings
 
+LOOKS = 250.0
+"""Looks per second at all workers together. Each has a sampler, and so many samplers with the rate
+of one would take a good part of a processor from the work."""
+
 START_TIMEOUT = 120.0
 """Seconds after which workers that are not all there are given up."""
 
@@ -56,7 +60,7 @@ class Worker:
             run_setup(work)
         function = work.function(job.function)
         self.path = Tally.of(work).path
-        self.meter = _nalsil.Meter(mode="units")
+        self.meter = _nalsil.Meter(mode="units", rate=max(1.0, LOOKS / job.everyone.parties))
         self.takes_item = function.takes_item
         self.call = function.call
         self.metered = self.meter.wrap(function.call)

@@ -7,6 +7,7 @@ pub use methods::{getters, methods, writing_methods};
 
 use super::Transport;
 use super::flow_control::Flow;
+use super::log_in_debug;
 use crate::capi::intern;
 use crate::capi::{Instance, Native, Obj, Slot, Visit, call_method, copy_context, run_in};
 use crate::errors::{self, os_error};
@@ -570,29 +571,14 @@ impl<B: Endpoint> Instance<B> {
     pub fn fatal(&self, py: Python<'_>, error: PyErr, message: &str) -> PyResult<()> {
         let value = error.value(py).clone().into_any();
         let told = if B::is_ordinary(&value) {
-            self.log_in_debug(py, &value, message)
+            let line = ("%r: %s: %r", self.bind(py), message, &value);
+            log_in_debug(&self.base().event_loop(py)?, line, Some(&error))
         } else {
             // If it ends the run, the transport is of no use to anybody, and ends as well.
             self.report(py, message, error)
         };
         let closed = self.force_close(py, Some(Obj::from(value)));
         told.and(closed)
-    }
-
-    fn log_in_debug(
-        &self,
-        py: Python<'_>,
-        error: &Bound<'_, PyAny>,
-        message: &str,
-    ) -> PyResult<()> {
-        if !self.base().event_loop(py)?.get().is_debug() {
-            return Ok(());
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item("exc_info", true)?;
-        let logged = ("%r: %s: %r", self.bind(py), message, error);
-        let logger = imports(py)?.logger.bind(py);
-        logger.call_method(intern!(py, "debug"), logged, Some(&keywords)).map(drop)
     }
 
     /// Tells the protocol that the transport is over, and closes the descriptor.

@@ -4,6 +4,7 @@
 use super::super::Transport;
 use super::super::declare::{boolean, none};
 use super::super::flow_control::set_limits;
+use super::super::log_in_debug;
 use super::super::protocol::Delivery;
 use super::sendfile::{EndSendFile, SendFile};
 use super::{HIGH_WATER, Parts, StreamTransport};
@@ -76,19 +77,27 @@ methods! {
 
     /// Stop calling data_received() until resume_reading().
     fn PauseReading = "pause_reading" (body, call) {
-        body.pause_reading();
+        if body.is_reading() {
+            body.pause_reading();
+            let line = ("%r pauses reading", call.this());
+            log_in_debug(&body.event_loop(call.py())?, line, None)?;
+        }
         none(call)
     }
 
     /// Call data_received() again.
     fn ResumeReading = "resume_reading" (body, call) {
-        body.resume_reading(call.py())?;
+        if !body.is_reading() && !body.is_closing() {
+            body.resume_reading(call.py())?;
+            let line = ("%r resumes reading", call.this());
+            log_in_debug(&body.event_loop(call.py())?, line, None)?;
+        }
         none(call)
     }
 
     /// Return True if data_received() may be called.
     fn IsReading = "is_reading" (body, call) {
-        boolean(call.py(), !body.closing.get() && !body.paused.get())
+        boolean(call.py(), body.is_reading())
     }
 
     /// Return the protocol.

@@ -9,13 +9,13 @@ mod write;
 pub(super) use read::{DIRECT_FROM, DIRECT_SIZE};
 
 use super::Transport;
+use super::log_in_debug;
 use super::protocol::{Delivery, Protocol};
 use super::write_queue::WriteQueue;
 use crate::capi::intern;
 use crate::capi::{Instance, Obj, Slot, Visit, copy_context, run_in};
 use crate::errors::{self, os_error};
 use crate::event_loop::{EventLoop, Ready, Source};
-use crate::imports::imports;
 use nalsil_driver::sys::net::{self, Address};
 use nalsil_driver::{Event, Interest, Token, Trigger};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -307,6 +307,11 @@ impl StreamTransport {
         Ok(())
     }
 
+    /// Whether the protocol is given what arrives.
+    pub fn is_reading(&self) -> bool {
+        !self.closing.get() && !self.paused.get()
+    }
+
     /// Whether the transport is closed or closing.
     pub fn is_closing(&self) -> bool {
         self.closing.get()
@@ -439,14 +444,8 @@ impl Instance<StreamTransport> {
     pub fn fatal(&self, py: Python<'_>, error: PyErr, message: &str) -> PyResult<()> {
         let reason = Obj::from(error.value(py));
         if error.is_instance_of::<PyOSError>(py) {
-            let event_loop = self.event_loop(py)?;
-            if event_loop.get().is_debug() {
-                let keywords = PyDict::new(py);
-                keywords.set_item("exc_info", true)?;
-                let logged = ("%r: %s: %r", self.bind(py), message, error.value(py));
-                let logger = imports(py)?.logger.bind(py);
-                logger.call_method(intern!(py, "debug"), logged, Some(&keywords))?;
-            }
+            let line = ("%r: %s: %r", self.bind(py), message, error.value(py));
+            log_in_debug(&self.event_loop(py)?, line, Some(&error))?;
         } else if errors::ends_the_run(py, &error) {
             // The connection is of no use to anybody; the run ends all the same.
             self.force_close(py, Some(reason))?;

@@ -1,5 +1,6 @@
 //! What arrives: received, and given to the protocol.
 
+use super::super::log_in_debug;
 use super::super::protocol::Delivery;
 use super::{Reading, StreamTransport};
 use crate::capi::{BytesWriter, Instance};
@@ -161,6 +162,7 @@ impl Instance<StreamTransport> {
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
+        log_in_debug(&self.event_loop(py)?, ("%r received EOF", self.bind(py)), None)?;
         match self.in_context(py, || self.protocol.eof_received(py)) {
             Ok(true) => {
                 self.reading.set(Reading::Ended);

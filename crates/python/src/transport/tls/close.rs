@@ -147,6 +147,7 @@ impl Instance<TlsTransport> {
     /// An exception that ends the run.
     pub fn lower_ended(&self, py: Python<'_>) -> PyResult<bool> {
         self.lower_ended.set(true);
+        let logged = self.log(py, ("%r received EOF", self.bind(py)), None);
         let done = match self.state.get() {
             State::New | State::Closed => Ok(()),
             State::Handshake => self.fail_handshake(py, handshake::cut_off()),
@@ -156,7 +157,7 @@ impl Instance<TlsTransport> {
             }
             State::Flushing | State::Shutdown => self.go_on_closing(py),
         };
-        self.or_fatal(py, done, FATAL)?;
+        self.or_fatal(py, logged.and(done), FATAL)?;
         Ok(self.in_state(State::Flushing))
     }
 

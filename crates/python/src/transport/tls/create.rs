@@ -57,6 +57,7 @@ impl EventLoop {
             state: Cell::new(State::New),
             told: Cell::new(if made { Told::Made } else { Told::Nothing }),
             established: Cell::new(false),
+            begun: Cell::new(0.0),
             closed_by_user: Cell::new(false),
             lower_ended: Cell::new(false),
             held_open: Cell::new(false),

@@ -4,6 +4,7 @@ use super::read::Feed;
 use super::{State, Told};
 use crate::capi::{Instance, Obj};
 use crate::imports::tls_imports;
+use nalsil_driver::sys::time::monotonic;
 use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError};
 use pyo3::prelude::*;
 
@@ -25,8 +26,10 @@ impl Instance<super::TlsTransport> {
             let text = "the connection was closed before the SSL handshake";
             return self.fail_handshake(py, PyConnectionResetError::new_err(text));
         }
+        self.begun.set(monotonic());
         let begun = self
-            .set_timer(py, &self.handshake_timeout, "_check_handshake_timeout")
+            .log(py, ("%r starts SSL handshake", self.bind(py)), None)
+            .and_then(|()| self.set_timer(py, &self.handshake_timeout, "_check_handshake_timeout"))
             // The client speaks first. A server has nothing to do yet.
             .and_then(|()| if self.server_side { Ok(()) } else { self.make_handshake_step(py) });
         self.or_fatal(py, begun, super::FATAL)
@@ -49,6 +52,8 @@ impl Instance<super::TlsTransport> {
         self.cancel_timer(py)?;
         self.state.set(State::Open);
         self.established.set(true);
+        let milliseconds = (monotonic() - self.begun.get()) * 1e3;
+        self.log(py, ("%r: SSL handshake took %.1f ms", self.bind(py), milliseconds), None)?;
         if self.told.get() == Told::Nothing {
             self.told.set(Told::Made);
             if let Err(error) = self.protocol.connection_made(&self.bind(py)) {

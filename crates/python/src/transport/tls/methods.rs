@@ -123,6 +123,14 @@ methods! {
         none(call)
     }
 
+    /// Decrypt bytes that arrived before the transport was there.
+    fn Feed = "_feed" (_body, call, data) {
+        let py = call.py();
+        let data = Obj::from(data);
+        this(call).feed(py, data.as_bytes(py).unwrap_or_default())?;
+        none(call)
+    }
+
     /// Send nothing for now. The transport below calls this of its protocol.
     fn PauseWriting = "pause_writing" (body, call) {
         body.pause_lower_writing();

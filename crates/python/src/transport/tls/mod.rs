@@ -17,6 +17,7 @@ mod read;
 mod records;
 mod write;
 
+use super::log_in_debug;
 use super::protocol::Protocol;
 use crate::capi::intern;
 use crate::capi::{Instance, Obj, Slot, Visit};
@@ -26,9 +27,9 @@ use crate::imports::imports;
 use backlog::Backlog;
 use engine::Engine;
 use lower::Lower;
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use std::cell::{Cell, RefCell};
 
 /// asyncio's bound of data that waits to be encrypted, in bytes.
@@ -82,6 +83,8 @@ pub struct TlsTransport {
     told: Cell<Told>,
     /// Whether there was a handshake, so that something is known of the peer.
     established: Cell<bool>,
+    /// Debug mode: the second of the loop's clock at which the handshake began.
+    begun: Cell<f64>,
     /// Whether the user has asked for the end, so that what arrives is nobody's.
     closed_by_user: Cell<bool>,
     /// Whether the peer has ended the connection below.
@@ -265,23 +268,21 @@ impl Instance<TlsTransport> {
             return Err(error);
         }
         if error.is_instance_of::<PyOSError>(py) {
-            self.log(py, message, &error)?;
+            self.log(py, ("%r: %s", self.bind(py), message), Some(&error))?;
         } else if !error.is_instance(py, &imports(py)?.cancelled_error.bind(py)) {
             self.report(py, message, error)?;
         }
         alerted.and(closed)
     }
 
-    /// Debug mode: writes an error of the connection to the log.
-    fn log(&self, py: Python<'_>, message: &str, error: &PyErr) -> PyResult<()> {
-        if !self.event_loop(py)?.get().is_debug() {
-            return Ok(());
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item("exc_info", error.value(py))?;
-        let logger = imports(py)?.logger.bind(py);
-        let logged = ("%r: %s", self.bind(py), message);
-        logger.call_method(intern!(py, "debug"), logged, Some(&keywords)).map(drop)
+    /// See [`log_in_debug`].
+    fn log<'py>(
+        &self,
+        py: Python<'py>,
+        line: impl PyCallArgs<'py>,
+        error: Option<&PyErr>,
+    ) -> PyResult<()> {
+        log_in_debug(&self.event_loop(py)?, line, error)
     }
 
     /// Has `method` called after `seconds`, which replaces what the timer was set to before.
