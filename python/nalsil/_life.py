@@ -18,6 +18,9 @@ from nalsil._signals import Signals
 
 T = TypeVar("T")
 
+_set_native_running_loop = events._set_running_loop
+"""asyncio's own, which its native tasks belong to."""
+
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
@@ -59,14 +62,20 @@ class Life(Executors, Signals):
         )
         self._track_coroutine_origins(self.get_debug())
         self._listen_to_signals()
-        events._set_running_loop(self)
+        self._set_running(self)
 
     def _leave(self) -> None:
-        events._set_running_loop(None)
+        self._set_running(None)
         self._track_coroutine_origins(False)
         sys.set_asyncgen_hooks(*self._old_asyncgen_hooks)
         self._old_asyncgen_hooks = None
         self._ignore_signals()
+
+    def _set_running(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        events._set_running_loop(loop)
+        # Something may stand in the place of asyncio's function; its tasks still ask the native one.
+        if events._set_running_loop is not _set_native_running_loop:
+            _set_native_running_loop(loop)
 
     def _track_coroutine_origins(self, enabled: bool) -> None:
         if enabled == (self._origin_tracking_depth is not None):

@@ -139,10 +139,11 @@ class Sendfile(Names):
         done = transport._send_file(source, offset, _length_of(count))
         # Nobody reads meanwhile, as in asyncio: a protocol that answers could not write.
         transport.pause_reading()
-        sent = 0
+        sent, ended = 0, False
         try:
             try:
                 await done
+                ended = True
             finally:
                 sent = transport._end_send_file()
         except OSError as error:
@@ -151,7 +152,7 @@ class Sendfile(Names):
                 raise
             raise meaning from error
         finally:
-            if sent:
+            if ended or sent:
                 _leave_at(file, offset + sent)
             if reads:
                 transport.resume_reading()
@@ -218,15 +219,17 @@ class Sendfile(Names):
     ) -> int:
         source = _descriptor_of(file)
         operation = self._sock_sendfile(sock, source, offset, _length_of(count))
+        ended = False
         try:
             await operation
+            ended = True
         except OSError as error:
             meaning = _meaning_of(error, operation.sent)
             if meaning is error:
                 raise
             raise meaning from error
         finally:
-            if operation.sent:
+            if ended or operation.sent:
                 _leave_at(file, offset + operation.sent)
         return operation.sent
 

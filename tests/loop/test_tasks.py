@@ -257,3 +257,21 @@ def test_a_task_with_a_source_traceback_names_this_file(run, loop):
         assert __file__ in [frame.filename for frame in future._source_traceback]
 
     run(main())
+
+
+async def test_a_class_in_the_place_of_asyncios_is_used(loop, monkeypatch):
+    class Task(asyncio.Task):
+        pass
+
+    class Future(asyncio.Future):
+        pass
+
+    async def nothing():
+        pass
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Task)
+    monkeypatch.setattr(asyncio.futures, "Future", Future)
+    task = loop.create_task(nothing())
+    assert type(task) is Task
+    await task
+    assert type(loop.create_future()) is Future

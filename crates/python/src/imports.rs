@@ -38,8 +38,8 @@ macro_rules! imports {
 imports! {
     /// What is imported.
     Imports, imports, IMPORTS:
-    future = "asyncio"."Future";
-    task = "asyncio"."Task";
+    future_names = "asyncio"."futures"."__dict__";
+    task_names = "asyncio"."tasks"."__dict__";
     buffered_protocol = "asyncio"."BufferedProtocol";
     iscoroutine = "asyncio"."coroutines"."iscoroutine";
     iscoroutinefunction = "inspect"."iscoroutinefunction";

@@ -7,9 +7,9 @@ use crate::capi::{self, Call, Instance, Method, MethodDef, Obj, copy_context, me
 use crate::imports::imports;
 use nalsil_driver::sys::time::monotonic;
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 use std::ffi::CStr;
 
 /// Whether this Python's asyncio has handles that several threads may touch.
@@ -206,6 +206,20 @@ impl Method for Time {
     }
 }
 
+/// A class by its name in a module of asyncio's. It is looked up each time, as asyncio does it:
+/// programs that put a class of their own there get it.
+fn class_named<'py>(
+    names: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let class = names.cast::<PyDict>()?.get_item(name)?;
+    class.ok_or_else(|| PyAttributeError::new_err(format!("asyncio has no class `{name}`")))
+}
+
+fn task_class(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    class_named(&imports(py)?.task_names.bind(py), intern!(py, "Task"))
+}
+
 impl EventLoop {
     /// `{"loop": self}`. Made once: the constructors of futures and tasks only read it.
     fn loop_keyword<'py>(&self, this: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
@@ -229,7 +243,9 @@ impl EventLoop {
     /// What `asyncio.Future` raises.
     pub fn new_future<'py>(&self, this: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let keyword = self.loop_keyword(this)?;
-        imports(this.py())?.future.bind(this.py()).call((), Some(&keyword))
+        let py = this.py();
+        let class = class_named(&imports(py)?.future_names.bind(py), intern!(py, "Future"))?;
+        class.call((), Some(&keyword))
     }
 }
 
@@ -308,7 +324,7 @@ impl EventLoop {
         }
         keywords.set_item(intern!(py, "loop"), this)?;
         keywords.set_item(intern!(py, "eager_start"), true)?;
-        imports(py)?.task.bind(py).call((coroutine,), Some(&keywords))
+        task_class(py)?.call((coroutine,), Some(&keywords))
     }
 
     fn plain_task<'py>(
@@ -326,8 +342,7 @@ impl EventLoop {
                 }
             }
         }
-        let class = imports(py)?.task.bind(py);
-        class.call(PyTuple::new(py, [coroutine])?, Some(&keywords))
+        task_class(py)?.call(PyTuple::new(py, [coroutine])?, Some(&keywords))
     }
 
     /// A task of the user's factory. `name` stays out of the call where that Python's asyncio sets
