@@ -34,8 +34,8 @@ from tools.steps import Board, Shell, Step, StepFailed, chosen, key_of
 
 MINORS = ("3.14", "3.15")
 SUITE = "sid"
-SUITES = ("loop", "transport", "processes", "threads", "package/test_import.py")
-"""Those that need no packages but pytest's, and no environment."""
+SUITES = ("loop", "transport", "tls", "processes", "threads", "package/test_import.py")
+"""Those that need few packages, and no environment."""
 
 STATE = ROOT / "target" / "next"
 DEBIAN = STATE / "root"

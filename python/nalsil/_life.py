@@ -73,7 +73,7 @@ class Life(Executors, Signals):
 
     def _set_running(self, loop: asyncio.AbstractEventLoop | None) -> None:
         events._set_running_loop(loop)
-        # Something may stand in the place of asyncio's function; its tasks still ask the native one.
+        # Something may stand in the place of asyncio's function; native tasks ask the native one.
         if events._set_running_loop is not _set_native_running_loop:
             _set_native_running_loop(loop)
 
@@ -139,8 +139,8 @@ class Life(Executors, Signals):
 
     def __del__(self, _warn: Callable[..., object] = warnings.warn) -> None:
         # A constructor that failed leaves an object without the parts that close() needs.
-        # Its dictionary must not be asked for: made now, it would keep what is to go for one more round
-        # of the collector.
+        # Its dictionary must not be asked for: made now, it would keep what is to go for one more
+        # round of the collector.
         if not hasattr(self, "_asyncgens") or self.is_closed():
             return
         _warn(f"unclosed event loop {self!r}", ResourceWarning, source=self)

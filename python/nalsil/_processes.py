@@ -13,6 +13,7 @@ from nalsil._child import popen
 from nalsil._names import Names
 from nalsil._process_transport import SubprocessTransport
 from nalsil._reaper import reap, status_of
+from nalsil._watcher import greedy_watcher
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -106,6 +107,12 @@ class Processes(Names):
     def _watch_child(self, transport: SubprocessTransport, pidfd: int) -> None:
         """Tell the transport when its child has ended. The descriptor becomes the loop's."""
         process: subprocess.Popen[bytes] = transport._proc
+        if watcher := greedy_watcher():
+            if pidfd >= 0:
+                os.close(pidfd)
+            with watcher:
+                watcher.add_child_handler(process.pid, self._tell_end, transport)
+            return
         if pidfd < 0:
             # An old kernel, or a sandbox: a thread waits instead.
             waiting = threading.Thread(
@@ -129,7 +136,9 @@ class Processes(Names):
     def _wait_for_child(
         self, transport: SubprocessTransport, process: subprocess.Popen[bytes]
     ) -> None:
-        status = status_of(process)
+        self._tell_end(process.pid, status_of(process), transport)
+
+    def _tell_end(self, _pid: int, status: int, transport: SubprocessTransport) -> None:
         if not self.is_closed():
             self.call_soon_threadsafe(transport._process_exited, status)
 

@@ -86,4 +86,13 @@ mod tests {
         pace.keep_cheap(Duration::from_nanos(1));
         assert_eq!(pace.period, Duration::from_millis(15));
     }
+
+    #[test]
+    fn who_asks_for_few_looks_gets_few() {
+        let mut pace = Pace::new(4.0);
+        assert_eq!(pace.period, Duration::from_millis(250));
+        while ProcessorTime::of_this_thread().expect("Linux counts").on == 0 {}
+        pace.keep_cheap(Duration::from_nanos(1));
+        assert_eq!(pace.period, Duration::from_millis(250));
+    }
 }
