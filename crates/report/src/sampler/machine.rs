@@ -1,5 +1,6 @@
 //! What this machine can give.
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -7,28 +8,49 @@ use std::time::{Duration, Instant};
 /// Long enough for a processor to be given to somebody else meanwhile, short enough for many.
 const SLICE: Duration = Duration::from_millis(10);
 
+/// The processors that this process may use; none where the system does not tell.
+pub(super) fn processors() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
+    (0..CpuSet::MAX_CPU).filter(|&processor| set.is_set(processor)).collect()
+}
+
+/// Keeps the calling thread on one processor, where that is allowed.
+pub(super) fn stay_on(processor: usize) {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    let _ = sched_setaffinity(None, &set);
+}
+
 /// How many cores' worth of work this process gets if it asks for all that it may use, measured
 /// within about `budget`: the work that one thread for each processor does in a slice of time (the
 /// median) against what one thread did in its best slice. Below the number of processors on a
 /// machine that others use as well.
 pub fn effective_cores(budget: Duration) -> f64 {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let rounds = (budget.as_nanos() / (2 * SLICE).as_nanos()).max(3);
+    let processors = processors();
+    // Each thread has a processor of its own: in so short a time the system does not always give it
+    // one, and it would be the system's choice that is measured.
+    let seats: Vec<_> = (0..threads)
+        .map(|thread| processors.get(thread % processors.len().max(1)).copied())
+        .collect();
+    let rounds = (budget.as_nanos() / (2 * SLICE).as_nanos()).max(3) as usize;
     let (mut alone, mut together) = (0.0, Vec::new());
-    for _ in 0..rounds {
-        alone = speed(1).max(alone);
-        together.push(speed(threads));
+    for round in 0..rounds {
+        alone = speed(&seats[round % threads..][..1]).max(alone);
+        together.push(speed(&seats));
     }
     (median(&mut together) / alone).min(threads as f64)
 }
 
-/// Work per second that `threads` of them do together.
-fn speed(threads: usize) -> f64 {
-    let barrier = Barrier::new(threads);
+/// Work per second that a thread on each of these processors does, together.
+fn speed(seats: &[Option<usize>]) -> f64 {
+    let barrier = Barrier::new(seats.len());
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
+        let workers: Vec<_> = seats
+            .iter()
+            .map(|seat| {
                 scope.spawn(|| {
+                    seat.map(stay_on);
                     barrier.wait();
                     work()
                 })

@@ -1,7 +1,7 @@
 //! When the watching thread looks, and from where.
 
+use super::machine::{processors, stay_on};
 use super::thread::ProcessorTime;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::time::{Duration, Instant};
 
 /// Share of one processor that watching may take; it looks less often if it took more.
@@ -20,16 +20,11 @@ pub(super) struct Seat {
 impl Seat {
     /// Goes to another processor, if there is one.
     pub(super) fn change(&mut self) {
-        let allowed = self.allowed.get_or_insert_with(|| {
-            let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
-            (0..CpuSet::MAX_CPU).filter(|&processor| set.is_set(processor)).collect()
-        });
+        let allowed = self.allowed.get_or_insert_with(processors);
         if allowed.len() > 1 {
             self.next = (self.next + 1) % allowed.len();
-            let mut set = CpuSet::new();
-            set.set(allowed[self.next]);
             // Where it is not allowed, the samples are not fair, and say so.
-            let _ = sched_setaffinity(None, &set);
+            stay_on(allowed[self.next]);
         }
     }
 }
