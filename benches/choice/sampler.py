@@ -1,8 +1,10 @@
 """What does the sampler cost the work that it watches, at its default rate?
 
-The same units run bare and under the meter, in turn and in the same process; reported are the
-median over the pairs of the ratio of their times, the same of their CPU times, and the CPU time of
-the sampler's own thread.
+The same units run bare, counted by a meter that has not begun, and watched, in turn and in the same
+process. Reported are the medians over the turns of ratios: of watched to counted time, which is the
+sampler's, with their 95 % interval; of CPU times; and of counted to bare time, which is what it
+costs to note each unit's beginning and end, whoever looks on. And the CPU time of the sampler's own
+thread.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ from nalsil._nalsil import Meter
 
 NAME = "sampler"
 ALLOWED = 1.03
-PAIRS, QUICK_PAIRS = 25, 9
-HEADER = ("work", "threads", "time", "low", "high", "CPU time", "sampler's core", "under 3 %")
+TURNS, QUICK_TURNS = 25, 9
+HEADER = (
+    *("work", "threads", "time", "low", "high", "CPU time", "sampler's core", "under 3 %"),
+    *("counting", "low", "high"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,10 @@ def chosen(*, quick: bool) -> list[Load]:
 
 
 def measure(load: Load, *, quick: bool) -> dict[str, Any]:
-    """The pairs of a load, measured in a process of its own."""
-    pairs = str(QUICK_PAIRS if quick else PAIRS)
+    """The turns of a load, measured in a process of its own."""
+    turns = str(QUICK_TURNS if quick else TURNS)
     answer = subprocess.run(
-        [sys.executable, "-m", "benches.choice.sampler", load.name, pairs],
+        [sys.executable, "-m", "benches.choice.sampler", load.name, turns],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -74,10 +79,12 @@ def measure(load: Load, *, quick: bool) -> dict[str, Any]:
     return {"work": load.name, **json.loads(answer.stdout)}
 
 
-def pair(load: Load, function: Callable[[int], Any], pool: concurrent.futures.Executor) -> Any:
-    """Bare and metered runs, each a call that gives time and CPU time."""
+def ways(
+    load: Load, function: Callable[[int], Any], pool: concurrent.futures.Executor
+) -> dict[str, Callable[[], tuple[float, ...]]]:
+    """The three ways to run the units: calls that give time, CPU time and the sampler's own."""
     meter = Meter()
-    counted = meter.wrap(function)
+    watched, counted = meter.wrap(function), Meter().wrap(function)
 
     def run(unit: Callable[[int], Any]) -> tuple[float, float]:
         spent, began = time.process_time(), time.perf_counter()
@@ -85,32 +92,33 @@ def pair(load: Load, function: Callable[[int], Any], pool: concurrent.futures.Ex
             pass
         return time.perf_counter() - began, time.process_time() - spent
 
-    def metered() -> tuple[float, float, float]:
+    def watch() -> tuple[float, ...]:
         meter.start()
-        taken = run(counted)
+        taken = run(watched)
         return *taken, meter.stop()["sampler_cpu_s"]
 
-    return lambda: run(function), metered
+    return {"bare": lambda: run(function), "counted": lambda: run(counted), "watched": watch}
 
 
-def main(name: str, pairs: int) -> None:
+def main(name: str, turns: int) -> None:
     load = next(load for load in LOADS if load.name == name)
     function = getattr(cell.load(str(FOLDER / f"{load.file}.py")), load.function)
     with nalsil.ThreadPoolExecutor(load.threads) as pool:
-        bare, metered = pair(load, function, pool)
-        bare(), metered()
+        runs = ways(load, function, pool)
+        for way in runs.values():
+            way()
         taken = []
-        for number in range(pairs):
-            if number % 2:
-                without, under = bare(), metered()
-            else:
-                under, without = metered(), bare()
-            taken.append((*without, *under))
-    print(json.dumps({"threads": load.threads, "pairs": taken}))
+        for number in range(turns):
+            order = list(runs)
+            first = number % len(order)
+            order = order[first:] + order[:first]
+            taken.append({way: runs[way]() for way in order})
+    print(json.dumps({"threads": load.threads, "turns": taken}))
 
 
-def ratios(outcome: dict[str, Any]) -> list[float]:
-    return [pair[2] / pair[0] for pair in outcome["pairs"]]
+def ratios(outcome: dict[str, Any], way: str, to: str, what: int = 0) -> list[float]:
+    """Of time (0) or CPU time (1), turn by turn."""
+    return [turn[way][what] / turn[to][what] for turn in outcome["turns"]]
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -121,22 +129,30 @@ def interval(values: list[float]) -> tuple[float, float]:
     return ordered[max(0, middle - reach)], ordered[min(len(ordered) - 1, middle + reach)]
 
 
+def longer(outcome: dict[str, Any]) -> list[float]:
+    return ratios(outcome, "watched", "counted")
+
+
 def conclusion(outcomes: list[dict[str, Any]]) -> str:
-    under = sum(statistics.median(ratios(each)) < ALLOWED for each in outcomes)
+    under = sum(statistics.median(longer(each)) < ALLOWED for each in outcomes)
     return f"{under} of {len(outcomes)} loads take less than {ALLOWED - 1:.0%} longer"
 
 
 def rows(outcomes: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     found = []
     for each in outcomes:
-        ratio = statistics.median(ratios(each))
-        low, high = interval(ratios(each))
-        cpu = statistics.median(pair[3] / pair[1] for pair in each["pairs"])
-        core = statistics.median(pair[4] / pair[2] for pair in each["pairs"])
-        numbers = (f"{ratio:.3f}", f"{low:.3f}", f"{high:.3f}", f"{cpu:.3f}", f"{core:.2%}")
-        mark = "yes" if ratio < ALLOWED else "NO"
-        found.append((each["work"], str(each["threads"]), *numbers, mark))
+        time_ratio, counting = longer(each), ratios(each, "counted", "bare")
+        cpu = statistics.median(ratios(each, "watched", "counted", 1))
+        core = statistics.median(turn["watched"][2] / turn["watched"][0] for turn in each["turns"])
+        mark = "yes" if statistics.median(time_ratio) < ALLOWED else "NO"
+        row = (each["work"], str(each["threads"]), *spread(time_ratio), f"{cpu:.3f}", f"{core:.2%}")
+        found.append((*row, mark, *spread(counting)))
     return found
+
+
+def spread(values: list[float]) -> tuple[str, ...]:
+    """Median and interval."""
+    return tuple(f"{value:.3f}" for value in (statistics.median(values), *interval(values)))
 
 
 if __name__ == "__main__":
