@@ -63,6 +63,8 @@ class Shell:
     log: Path
     seconds: float
     """How long the step may take before it counts as hung."""
+    stopped: threading.Event
+    """Set when no more commands are to begin."""
     process: subprocess.Popen[bytes] | None = None
     """What runs."""
 
@@ -74,11 +76,15 @@ class Shell:
         """
         self.say("$ " + " ".join([*(f"{k}={v}" for k, v in variables.items()), _quoted(command)]))
         with self.log.open("a") as log:
+            if self.stopped.is_set():
+                raise StepFailed("ended")
             try:
                 process = self.process = _start(command, variables, log)
             except OSError as error:
                 raise StepFailed(f"cannot start `{command[0]}`: {error.strerror}") from error
             try:
+                if self.stopped.is_set():
+                    raise StepFailed("ended")
                 code = process.wait(self.seconds)
             except subprocess.TimeoutExpired:
                 raise StepFailed(f"still not done after {self.seconds:.0f} s: ended") from None
@@ -89,10 +95,11 @@ class Shell:
 
     def end(self) -> None:
         """End the command's whole group, so that nothing it started outlives it."""
-        if self.process is not None:
+        process, self.process = self.process, None
+        if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def say(self, text: str) -> None:
         """Write a line of our own into the log."""
@@ -111,7 +118,7 @@ class Step:
     """Gives the key under which the outcome is kept; None: the step runs every time."""
     makes: Path | None = None
     """Must still exist for the outcome to be kept."""
-    seconds: float = 1800
+    seconds: float = 2700
     alone: bool = False
     """It uses the whole machine, or measures it: nothing runs beside it."""
 
@@ -132,6 +139,7 @@ class Board:
         self.keep = keep
         self.outcomes: dict[str, Outcome] = {}
         self.running: dict[str, Running] = {}
+        self.stopped = threading.Event()
         self.progress = _Progress(self.running)
         self.started = time.monotonic()
 
@@ -147,9 +155,12 @@ class Board:
                         waiting.remove(step)
                         futures[threads.submit(self._outcome, step)] = step
                         continue
+                    if not futures:
+                        raise LookupError(f"`{waiting[0].name}` needs a step that is not there")
                     for future in wait(futures, return_when=FIRST_COMPLETED).done:
                         self.outcomes[futures.pop(future).name] = future.result()
             except BaseException:
+                self.stopped.set()
                 for each in self.running.copy().values():
                     each.shell.end()
                 raise
@@ -215,7 +226,7 @@ class Board:
         log = self._path("logs", step, ".log")
         log.write_text("")
         began = time.monotonic()
-        shell = Shell(log, step.seconds)
+        shell = Shell(log, step.seconds, self.stopped)
         self.running[step.name] = Running(shell, began)
         try:
             step.action(shell)

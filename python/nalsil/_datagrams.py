@@ -74,7 +74,8 @@ class Datagrams(Names):
             (sock if transport is None else transport).close()
             raise
         if self.get_debug():
-            logger.debug("Datagram endpoint created: (%r, %r)", transport, protocol)
+            addresses = f"local_addr={local_addr!r} remote_addr={remote_addr!r}"
+            logger.debug("Datagram endpoint %s created: (%r, %r)", addresses, transport, protocol)
         return transport, protocol
 
     async def _datagram_socket(

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nalsil import _child
-from nalsil._watcher import greedy_watcher
 
 if TYPE_CHECKING:
     from nalsil._processes import Processes
@@ -180,9 +179,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     async def _open(self) -> None:
         """Start the child and connect its pipes. If that fails, no child is left."""
         try:
-            # Whoever waits for every child keeps what it meets until it is told of this one.
-            with greedy_watcher() or contextlib.nullcontext():
-                await self._start()
+            await self._start()
             await self._connect_pipes()
         except BaseException as error:
             self._give_up()

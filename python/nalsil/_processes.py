@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import threading
@@ -90,18 +91,20 @@ class Processes(Names):
     ) -> tuple[Any, P]:
         protocol = protocol_factory()
         extra = kwargs.pop("extra", None)
-        process = popen(
-            command,
-            shell=shell,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            universal_newlines=False,
-            bufsize=bufsize,
-            **kwargs,
-        )
-        transport = SubprocessTransport(self, protocol, process, extra)
-        await transport._open()
+        # Whoever waits for every child keeps what it meets until it is told of this one.
+        with greedy_watcher() or contextlib.nullcontext():
+            process = popen(
+                command,
+                shell=shell,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                universal_newlines=False,
+                bufsize=bufsize,
+                **kwargs,
+            )
+            transport = SubprocessTransport(self, protocol, process, extra)
+            await transport._open()
         return transport, protocol
 
     def _watch_child(self, transport: SubprocessTransport, pidfd: int) -> None:

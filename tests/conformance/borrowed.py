@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,18 @@ def find() -> tuple[str, Path] | None:
 
 def copied(suite: Path, release: str) -> Path:
     folder = KEPT / f"{NAME}-{release}"
-    shutil.copytree(
-        suite, folder / NAME, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
-    )
+    if not folder.is_dir():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=KEPT) as scratch:
+            new = Path(scratch) / "new"
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(suite, new / NAME, ignore=ignored)
+            try:
+                new.rename(folder)
+            except OSError:
+                # Another run was faster.
+                if not folder.is_dir():
+                    raise
     return folder
 
 

@@ -235,7 +235,10 @@ impl<B: Scheduled> Method for Run<B> {
 
     fn call(this: &BodyOf<B>, call: &Call<'_, '_>) -> PyResult<Obj> {
         call.exactly::<0>("_run")?;
-        this.pending().run(call.py(), &Obj::from(&*call.this()))?;
+        let turn = this.take_turn(call.py())?;
+        if turn.is_none() || !this.pending().cancelled.get() {
+            this.pending().run(call.py(), &Obj::from(&*call.this()))?;
+        }
         Ok(Obj::none(call.py()))
     }
 }

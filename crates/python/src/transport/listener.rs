@@ -126,8 +126,8 @@ impl Listener {
         let transport = StreamTransport::create(slf, parts)?;
         fresh.release();
         let line = ("%r got a new connection: %r", &server, transport.bind(py));
-        super::log_in_debug(slf, line, None)?;
-        transport.start(py)
+        let logged = super::log_in_debug(slf, line, None);
+        transport.start(py).and(logged)
     }
 }
 

@@ -20,6 +20,7 @@ pub use stream::StreamTransport;
 pub use tls::TlsTransport;
 
 use crate::capi::{Instance, Obj};
+use crate::errors;
 use crate::event_loop::EventLoop;
 use crate::imports::imports;
 use nalsil_driver::Event;
@@ -30,6 +31,10 @@ use std::os::fd::RawFd;
 
 /// Debug mode: writes a line to the logger of asyncio. `line` is a format and what goes into it,
 /// and `error` is shown with its traceback.
+///
+/// # Errors
+///
+/// An exception that ends the run. What else the logging raises is reported.
 fn log_in_debug<'py>(
     event_loop: &Bound<'py, EventLoop>,
     line: impl PyCallArgs<'py>,
@@ -44,7 +49,10 @@ fn log_in_debug<'py>(
         keywords.set_item("exc_info", error.value(py))?;
     }
     let logger = imports(py)?.logger.bind(py);
-    logger.call_method(crate::capi::intern!(py, "debug"), line, Some(&keywords)).map(drop)
+    match logger.call_method(crate::capi::intern!(py, "debug"), line, Some(&keywords)) {
+        Ok(_) => Ok(()),
+        Err(failed) => errors::report(event_loop, "Error in logging", failed, &[]),
+    }
 }
 
 /// A transport of any kind, as the loop knows it.

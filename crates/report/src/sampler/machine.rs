@@ -29,10 +29,12 @@ pub fn effective_cores(budget: Duration) -> f64 {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
     let processors = processors();
     // Each thread has a processor of its own: in so short a time the system does not always give it
-    // one, and it would be the system's choice that is measured.
-    let seats: Vec<_> = (0..threads)
-        .map(|thread| processors.get(thread % processors.len().max(1)).copied())
-        .collect();
+    // one, and it would be the system's choice that is measured. Where there are more processors
+    // than the process may fill, which of them are free is the system's to know.
+    let seats: Vec<_> = match processors.len() == threads {
+        true => processors.into_iter().map(Some).collect(),
+        false => vec![None; threads],
+    };
     let rounds = (budget.as_nanos() / (2 * SLICE).as_nanos()).max(3) as usize;
     let (mut alone, mut together) = (0.0, Vec::new());
     for round in 0..rounds {

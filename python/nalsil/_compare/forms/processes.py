@@ -29,9 +29,10 @@ from nalsil._compare.reading import SHARES, Reading, thinned, unpacked
 from nalsil._compare.target import Target
 from nalsil._compare.work import Fork, Order, Tally, Unpicklable, Work, run_setup, surroundings
 
-LOOKS = 250.0
-"""Looks per second at all workers together. Each has a sampler, and so many samplers with the rate
-of one would take a good part of a processor from the work."""
+LOOKS, FEWEST_LOOKS = 250.0, 25.0
+"""Looks per second at all workers together, and at each of them at least. Each has a sampler, and
+so many samplers with the rate of one would take a good part of a processor from the work; but one
+that hardly looks can tell nothing of its worker."""
 
 START_TIMEOUT = 120.0
 """Seconds after which workers that are not all there are given up."""
@@ -60,7 +61,9 @@ class Worker:
             run_setup(work)
         function = work.function(job.function)
         self.path = Tally.of(work).path
-        self.meter = _nalsil.Meter(mode="units", rate=max(1.0, LOOKS / job.everyone.parties))
+        self.meter = _nalsil.Meter(
+            mode="units", rate=max(FEWEST_LOOKS, LOOKS / job.everyone.parties)
+        )
         self.takes_item = function.takes_item
         self.call = function.call
         self.metered = self.meter.wrap(function.call)

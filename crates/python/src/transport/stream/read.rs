@@ -162,8 +162,9 @@ impl Instance<StreamTransport> {
     }
 
     fn read_end(&self, py: Python<'_>) -> PyResult<()> {
-        log_in_debug(&self.event_loop(py)?, ("%r received EOF", self.bind(py)), None)?;
-        match self.in_context(py, || self.protocol.eof_received(py)) {
+        let line = ("%r received EOF", self.bind(py));
+        let logged = log_in_debug(&self.event_loop(py)?, line, None);
+        let told = match self.in_context(py, || self.protocol.eof_received(py)) {
             Ok(true) => {
                 self.reading.set(Reading::Ended);
                 self.watch(&self.event_loop(py)?)
@@ -172,6 +173,7 @@ impl Instance<StreamTransport> {
             Err(error) => {
                 self.fatal(py, error, "Fatal error: protocol.eof_received() call failed.")
             }
-        }
+        };
+        told.and(logged)
     }
 }
