@@ -97,7 +97,7 @@ class Server(base_events.Server):
         return tuple(trsock.TransportSocket(sock) for sock in self._sockets or ())
 
     def close(self) -> None:
-        """Stop listening. Connections that are there stay, unless serve_forever() runs: it ends now,
+        """Stop listening. Connections that are there stay, unless serve_forever() runs: it ends,
         and closes them.
         """
         sockets, self._sockets = self._sockets, None
