@@ -53,6 +53,9 @@ def _factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background with the signal ignored; tests send it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     for category in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):

@@ -14,6 +14,6 @@ def greedy_watcher() -> Any | None:
     Such a one has to be told of every child, or the status is lost.
     """
     # Asking for the policy or its watcher would make one.
-    watcher = getattr(getattr(events, "_event_loop_policy", None), "_watcher", None)
+    watcher: Any = getattr(getattr(events, "_event_loop_policy", None), "_watcher", None)
     greedy = _Greedy is not None and isinstance(watcher, _Greedy)
     return watcher if greedy and watcher.is_active() else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -21,6 +22,9 @@ from pathlib import Path
 def main() -> None:
     loop, suite, module, folder, seconds, events, stacks = sys.argv[1:]
     wanted = set(sys.stdin.read().splitlines())
+    # A shell starts what runs in its background with the signal ignored; the tests send it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     record = importlib.import_module("conformance.record")
     with open(stacks, "wb", buffering=0) as file:
