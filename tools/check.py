@@ -201,6 +201,12 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         ),
         needs=[installed],
     )
+    yield kept(
+        "conformance",
+        ("-m", "pytest", "tests/conformance"),
+        sources=(TESTS / "conformance", TESTS / "conftest.py", ROOT / "tools" / "pythons.py"),
+    )
+    # Behind what other steps can run beside.
     if newest:
         yield Step(
             f"{name}: comparisons",
@@ -219,11 +225,6 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
             needs=[installed],
             alone=True,
         )
-    yield kept(
-        "conformance",
-        ("-m", "pytest", "tests/conformance"),
-        sources=(TESTS / "conformance", TESTS / "conftest.py", ROOT / "tools" / "pythons.py"),
-    )
 
 
 def _once(python: Python) -> Iterator[Step]:
