@@ -237,8 +237,11 @@ def test_an_open_transport_that_is_dropped_warns(certificates, new_loop):
         loop.close()
         theirs.close()
         gc.collect()
-        assert transport() is None
     texts = [str(warning.message) for warning in caught]
+    # A warning holds what it is about, and since Python 3.15 that is no garbage then.
+    caught.clear()
+    gc.collect()
+    assert transport() is None
     assert any(text.startswith("unclosed transport") for text in texts), texts
 
 

@@ -20,6 +20,8 @@ GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 THREADS_INHERIT_CONTEXT = getattr(sys.flags, "thread_inherit_context", 0)
 """From 3.14 on, and there by default on free-threaded builds alone."""
 
+FRAMES_OF_STOCK = "run run job" if sys.version_info >= (3, 14) else "run job"
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -279,7 +281,7 @@ TELLING = [
     Promise(
         "the traceback of a job's exception starts at the job",
         "job_traceback.py",
-        stock="its frames: run job | exit 0",
+        stock=f"its frames: {FRAMES_OF_STOCK} | exit 0",
         nalsil="its frames: job | exit 0",
     ),
 ]
