@@ -32,6 +32,8 @@ STATE = ROOT / "target" / "check"
 ENVIRONMENTS = ROOT / ".venvs"
 LINT = ENVIRONMENTS / "lint"
 TESTS = ROOT / "tests"
+TESTED = (TESTS, ROOT / "examples", ROOT / "tools", ROOT / "pyproject.toml")
+"""What the tests of a Python depend on, besides the package."""
 
 CARGO_DENY = "0.20.2"
 
@@ -158,7 +160,7 @@ def _rust(python: Python) -> Iterator[Step]:
     )
     pure, loom = _crates()
     packages = [argument for name in pure for argument in ("--package", name)]
-    yield Step("rust: tests", lambda shell: shell.run("cargo", "test", "--locked", *packages))
+    yield kept("rust: tests", "test", "--locked", *packages)
     if loom:
         packages_with_loom = [argument for name in loom for argument in ("--package", name)]
         yield kept(
@@ -175,7 +177,12 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
     name = f"python {python.minor}"
     installed = f"{name}: release build"
 
-    def kept(title: str, *commands: tuple[str, ...], sources: Iterable[Path] = ()) -> Step:
+    def kept(
+        title: str,
+        *commands: tuple[str, ...],
+        sources: Iterable[Path] = (),
+        alone: bool = False,
+    ) -> Step:
         def action(shell: Shell) -> None:
             for command in commands:
                 shell.run(interpreter(folder), *command)
@@ -183,7 +190,7 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         def key() -> str:
             return key_of(identity(python), str(commands), (*WHEEL_SOURCES, *sources))
 
-        return Step(f"{name}: {title}", action, needs=[installed], inputs=key)
+        return Step(f"{name}: {title}", action, needs=[installed], inputs=key, alone=alone)
 
     yield environment(f"{name}: environment", python, folder, "build", "tests")
     yield wheel(installed, python, folder, needs=f"{name}: environment")
@@ -193,13 +200,10 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
         ("-m", "mypy.stubtest", "nalsil._nalsil"),
     )
     elsewhere = ("tests/conformance", "tests/house", *COMPARISONS, *MEASUREMENTS)
-    yield Step(
-        f"{name}: tests",
-        lambda shell: shell.run(
-            *(interpreter(folder), "-m", "pytest", "tests", "--durations=10"),
-            *(f"--ignore={path}" for path in elsewhere),
-        ),
-        needs=[installed],
+    yield kept(
+        "tests",
+        ("-m", "pytest", "tests", "--durations=10", *(f"--ignore={path}" for path in elsewhere)),
+        sources=TESTED,
     )
     yield kept(
         "conformance",
@@ -208,21 +212,16 @@ def _python(python: Python, *, newest: bool) -> Iterator[Step]:
     )
     # Behind what other steps can run beside.
     if newest:
-        yield Step(
-            f"{name}: comparisons",
-            lambda shell: shell.run(
-                *(interpreter(folder), "-m", "pytest", "--durations=10"),
-                *("--numprocesses=2", "--dist=worksteal", *COMPARISONS),
-            ),
-            needs=[installed],
+        yield kept(
+            "comparisons",
+            ("-m", "pytest", "--durations=10", "-n2", "--dist=worksteal", *COMPARISONS),
+            sources=TESTED,
             alone=True,
         )
-        yield Step(
-            f"{name}: measurements",
-            lambda shell: shell.run(
-                interpreter(folder), "-m", "pytest", "--durations=10", *MEASUREMENTS
-            ),
-            needs=[installed],
+        yield kept(
+            "measurements",
+            ("-m", "pytest", "--durations=10", *MEASUREMENTS),
+            sources=TESTED,
             alone=True,
         )
 
