@@ -203,6 +203,28 @@ def test_a_coroutine_row_is_predicted_when_there_is_none(compare, work):
     assert answer.verdict["form"] == "threads"
 
 
+def test_a_prediction_rests_on_rounds_not_on_one_look(compare, work):
+    work(
+        """
+        import time
+
+        def f(item):
+            end = time.thread_time() + 0.0005
+            while time.thread_time() < end:
+                pass
+            time.sleep(0.01)
+        """
+    )
+    # With 16 in flight one loop would be full, so threads that are not the best have to tell.
+    answer = compare("work.py:f", "--concurrency", "1,2,16", "--items", "64", "--budget", "8")
+    check_report(answer.report)
+    row = answer.row("coroutines")
+    assert (row["status"], row["concurrency"]) == ("predicted", 2), answer.text
+    (threads,) = (one for one in answer.rows("threads") if one["concurrency"] == 2)
+    assert threads["rounds"] >= 3
+    assert not threads["best"]
+
+
 def test_no_coroutine_row_is_predicted_for_work_of_the_cpu(compare, work):
     work("def f(item):\n    return sum(range(100_000))")
     answer = compare("work.py:f")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from nalsil import _nalsil
 from nalsil._compare import plan
 from nalsil._compare.budget import Budget
@@ -61,10 +63,20 @@ class Conductor:
             self._progress.clear()
         if not self._described:
             raise KeyboardInterrupt
+        return self._report()
+
+    def _report(self) -> Row:
         report = Report(
             self._field, self._described, self._effective, is_interrupted=self._interrupted
         )
         return report.as_json()
+
+    def _foreseen(self) -> tuple[str, int] | None:
+        """The function and the concurrency of the threads that, as things stand, will be taken to
+        predict coroutines."""
+        judged = json.loads(_nalsil.judge(json.dumps(self._report(), allow_nan=False)))
+        predicted = [row for row in judged["forms"] if row["status"] == "predicted" and row["band"]]
+        return next(((row["function"], row["concurrency"]) for row in predicted), None)
 
     def _end_children(self) -> None:
         if self._interrupted:
@@ -120,7 +132,7 @@ class Conductor:
         for lane in self._field.lanes:
             probe.run(lane)
         Climb(self._field).run()
-        Rounds(self._field).run()
+        Rounds(self._field, self._foreseen).run()
         self._calibrate()
 
     def _calibrate(self) -> None:

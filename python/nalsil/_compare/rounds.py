@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nalsil._compare import plan
 from nalsil._compare.field import Field
@@ -18,10 +18,15 @@ MOST_ROUNDS = 50
 
 
 class Rounds:
-    """Measures the contenders again and again, interleaved and in changing order."""
+    """Measures the contenders again and again, interleaved and in changing order.
 
-    def __init__(self, field: Field) -> None:
+    `foreseen` tells of which threads coroutines will be predicted, by function and concurrency: one
+    look of the sweep is too little to rest that on.
+    """
+
+    def __init__(self, field: Field, foreseen: Callable[[], tuple[str, int] | None]) -> None:
         self._field = field
+        self._foreseen = foreseen
 
     def run(self) -> None:
         """Measure those who may win again and again, until it is clear or the time is over."""
@@ -39,7 +44,16 @@ class Rounds:
 
     def _contenders(self) -> list[tuple[Lane, int]]:
         standings = [Standing(lane.title, lane.times()) for lane in self._field.lanes]
-        return [(self._field.lanes[index], step) for index, step in plan.contenders(standings)]
+        chosen = [(self._field.lanes[index], step) for index, step in plan.contenders(standings)]
+        if foreseen := self._foreseen():
+            function, step = foreseen
+            chosen += [
+                (lane, step)
+                for lane in self._field.lanes
+                if (lane.form.name, lane.function) == ("threads", function)
+                and (lane, step) not in chosen
+            ]
+        return chosen
 
     def _measure(self, lane: Lane, concurrency: int, number: int, seconds: float) -> None:
         trial = lane.trial(concurrency)
