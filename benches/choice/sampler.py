@@ -38,7 +38,7 @@ WAKING = "import time\nwhile True: time.sleep(1 / 250)"
 
 @dataclass(frozen=True)
 class Load:
-    """Units of a work in so many threads of a pool, or in the thread that asks if there are none."""
+    """Units of a work in so many threads of a pool; in the thread that asks if there are none."""
 
     file: str
     function: str

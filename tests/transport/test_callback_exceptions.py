@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
+import struct
 
 import pytest
 
@@ -149,6 +151,34 @@ def test_the_two_that_end_a_run_end_it(loop, reported, kind, name, base):
     assert reported == []
     if not kept[0].lost.done():
         kept[0].transport.abort()
+    loop.run_until_complete(task)
+
+
+@pytest.mark.nalsil_only  # the stock loop leaves such a connection open
+@pytest.mark.parametrize("what", ["the log of debug mode", "the exception handler"])
+def test_what_interrupts_a_report_leaves_no_connection_open(loop, monkeypatch, what):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt(what)
+
+    async def main():
+        protocol_class = Recorder if in_debug else raising("data_received")
+        async with connected(protocol_class) as (protocol, peer):
+            if in_debug:
+                monkeypatch.setattr(logging.getLogger("asyncio"), "debug", interrupt)
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.close()
+            else:
+                loop.set_exception_handler(interrupt)
+                peer.send(b"x")
+            await protocol.lost
+
+    in_debug = what == "the log of debug mode"
+    loop.set_debug(in_debug)
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt, match=what):
+        loop.run_until_complete(task)
+    monkeypatch.undo()
+    loop.set_exception_handler(None)
     loop.run_until_complete(task)
 
 

@@ -443,17 +443,15 @@ impl Instance<StreamTransport> {
     /// `error` itself, if it ends the run.
     pub fn fatal(&self, py: Python<'_>, error: PyErr, message: &str) -> PyResult<()> {
         let reason = Obj::from(error.value(py));
-        if error.is_instance_of::<PyOSError>(py) {
+        let told = if error.is_instance_of::<PyOSError>(py) {
             let line = ("%r: %s: %r", self.bind(py), message, error.value(py));
-            log_in_debug(&self.event_loop(py)?, line, Some(&error))?;
-        } else if errors::ends_the_run(py, &error) {
-            // The connection is of no use to anybody; the run ends all the same.
-            self.force_close(py, Some(reason))?;
-            return Err(error);
+            log_in_debug(&self.event_loop(py)?, line, Some(&error))
         } else {
-            self.report(self, py, message, error)?;
-        }
-        self.force_close(py, Some(reason))
+            self.report(self, py, message, error)
+        };
+        // The connection is of no use to anybody, even if the run ends.
+        let closed = self.force_close(py, Some(reason));
+        told.and(closed)
     }
 
     /// Tells the protocol that the connection is over, and closes the descriptor.
