@@ -5,10 +5,12 @@ serves until it is killed. CORE is the processor to stay on, -1 for any.
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
 import resource
+import select
 import signal
 import socket
 import ssl
@@ -169,6 +171,57 @@ async def uvicorn(listener: socket.socket, size: int) -> object:
     return serving
 
 
+RECORD_BYTES = 22
+"""What a record of TLS 1.3 adds to its data."""
+
+
+class Calls:
+    """Echoes by the calls of OpenSSL and of the system that it takes, and by nothing else."""
+
+    def __init__(self, client: socket.socket, tls: ssl.SSLContext) -> None:
+        self.client = client
+        self.arrived, self.leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.engine = tls.wrap_bio(self.arrived, self.leaving, server_side=True)
+        self.is_open = False
+
+    def echo(self, size: int) -> bool:
+        """Take what has come. `False`: that was the end."""
+        data = self.client.recv(BUFFER_BYTES)
+        self.arrived.write(data)
+        if not self.is_open:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.engine.do_handshake()
+                self.is_open = True
+        # OpenSSL is asked when it has the whole message, so that it need not ask for more.
+        if self.is_open and self.arrived.pending >= size + RECORD_BYTES:
+            self.engine.write(self.engine.read(size))
+        if self.leaving.pending:
+            self.client.sendall(self.leaving.read())
+        return bool(data)
+
+
+async def calls(listener: socket.socket, size: int, tls: ssl.SSLContext) -> None:
+    """No loop at all once it runs: messages of one record, on as many connections as come."""
+
+    def run() -> None:
+        poll = select.epoll()
+        poll.register(listener, select.EPOLLIN)
+        clients: dict[int, Calls] = {}
+        while True:
+            for descriptor, _ in poll.poll():
+                if client := clients.get(descriptor):
+                    if not client.echo(size):
+                        poll.unregister(descriptor)
+                        clients.pop(descriptor).client.close()
+                    continue
+                accepted, _ = listener.accept()
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                clients[accepted.fileno()] = Calls(accepted, tls)
+                poll.register(accepted, select.EPOLLIN)
+
+    asyncio.get_running_loop().call_soon(run)
+
+
 def over_tls(serve: Callable[..., Awaitable[object]]) -> Serve:
     return lambda listener, size: serve(listener, size, tls_context())
 
@@ -177,6 +230,7 @@ SERVERS: dict[str, Serve] = {
     "tls-protocol": over_tls(protocol),
     "tls-buffered": over_tls(buffered),
     "tls-streams": over_tls(streams),
+    "tls-calls": over_tls(calls),
     "protocol": protocol,
     "buffered": buffered,
     "streams": streams,

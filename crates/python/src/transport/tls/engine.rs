@@ -13,6 +13,10 @@ use std::mem::MaybeUninit;
 
 /// The most data that goes into one record, in bytes.
 pub const RECORD: usize = 16 * 1024;
+/// How much ciphertext OpenSSL gets at a time: a record of TLS 1.3 at its longest. The buffer never
+/// shrinks, so it stays as large as the most that was ever in it; half a record that is left in it
+/// when more comes makes it larger.
+const SLICE: usize = RECORD + 256 + 5;
 
 /// The methods of an `SSLObject` that are called while it works.
 const METHODS: [&str; 5] = ["read", "write", "do_handshake", "unwrap", "pending"];
@@ -93,6 +97,11 @@ impl Engine {
         let (loan, incoming) = (self.loan(py)?, self.incoming.get_or_none(py));
         Loan::of_bytes(&loan, data, |data| call_method(&incoming, intern!(py, "write"), [data]))?;
         Ok(())
+    }
+
+    /// How much of `data` that has arrived to take in next.
+    pub fn slice(&self, data: &[u8]) -> usize {
+        self.records.borrow().slice(data, SLICE)
     }
 
     /// Whether there may be something to read, or a step of the handshake to make.

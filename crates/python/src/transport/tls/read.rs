@@ -1,6 +1,6 @@
 //! What arrives: decrypted, and given to the protocol.
 
-use super::engine::RECORD;
+use super::engine::Engine;
 use super::{FATAL, State, TlsTransport};
 use crate::capi::{BytesWriter, Instance, as_bytes};
 use crate::event_loop::Ready;
@@ -8,9 +8,6 @@ use crate::transport::protocol::Delivery;
 use pyo3::prelude::*;
 use std::mem::MaybeUninit;
 
-/// How much ciphertext OpenSSL gets at a time: its buffer never shrinks, so it stays as large as
-/// the most that was ever in it.
-const SLICE: usize = RECORD;
 /// The most data that the protocol gets at a time: as much as malloc gives from its heap.
 const MOST: usize = 124 * 1024;
 
@@ -23,11 +20,11 @@ impl<'a> Feed<'a> {
         Feed(data)
     }
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self, engine: &Engine) -> Option<&'a [u8]> {
         if self.0.is_empty() {
             return None;
         }
-        let (slice, rest) = self.0.split_at(SLICE.min(self.0.len()));
+        let (slice, rest) = self.0.split_at(engine.slice(self.0));
         self.0 = rest;
         Some(slice)
     }
@@ -138,7 +135,7 @@ impl Instance<TlsTransport> {
     /// Hands OpenSSL slices until it can do something. Returns false if they do not suffice.
     fn top_up(&self, py: Python<'_>, feed: &mut Feed<'_>) -> PyResult<bool> {
         while !self.engine.is_ready(py)? {
-            match feed.next() {
+            match feed.next(&self.engine) {
                 Some(slice) => self.engine.give(py, slice)?,
                 None => return Ok(false),
             }

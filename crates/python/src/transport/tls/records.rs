@@ -13,7 +13,7 @@ const MAJOR: u8 = 3;
 const LONGEST: usize = 16 * 1024 + 2048;
 
 /// How far a stream of records has been seen.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Records {
     /// Bytes seen.
     seen: u64,
@@ -44,6 +44,18 @@ impl Records {
             if self.missing == 0 {
                 self.complete = self.seen - data.len() as u64;
             }
+        }
+    }
+
+    /// How much of `data`, which comes next, to hand over at a time: through the last record that
+    /// ends within `most` bytes, or all of them if none does.
+    pub fn slice(&self, data: &[u8], most: usize) -> usize {
+        let most = most.min(data.len());
+        let mut ahead = self.clone();
+        ahead.see(&data[..most]);
+        match ahead.complete.saturating_sub(self.seen) {
+            0 => most,
+            end => end as usize,
         }
     }
 
