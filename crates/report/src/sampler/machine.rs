@@ -1,6 +1,7 @@
 //! What this machine can give.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -22,9 +23,10 @@ pub(super) fn stay_on(processor: usize) {
 }
 
 /// How many cores' worth of work this process gets if it asks for all that it may use, measured
-/// within about `budget`: the work that one thread for each processor does in a slice of time (the
-/// median) against what one thread did in its best slice. Below the number of processors on a
-/// machine that others use as well.
+/// within about `budget`: the work that one thread for each processor does in a slice of time
+/// against what a lone thread does in as much time on a processor, each the median. Below the number
+/// of processors on a machine that others use as well. A machine whose speed comes and goes for all
+/// is not busy: then rounds stray.
 pub fn effective_cores(budget: Duration) -> f64 {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
     let processors = processors();
@@ -36,18 +38,26 @@ pub fn effective_cores(budget: Duration) -> f64 {
         false => vec![None; threads],
     };
     let rounds = (budget.as_nanos() / (2 * SLICE).as_nanos()).max(3) as usize;
-    let (mut alone, mut together) = (0.0, Vec::new());
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        alone = speed(&seats[round % threads..][..1]).max(alone);
-        together.push(speed(&seats));
+        alone.extend(work_on(&seats[round % threads..][..1]).map(|speed| speed.of_processor));
+        together.push(work_on(&seats).map(|speed| speed.of_thread).sum());
     }
-    (median(&mut together) / alone).min(threads as f64)
+    (median(&mut together) / median(&mut alone)).min(threads as f64)
 }
 
-/// Work per second that a thread on each of these processors does, together.
-fn speed(seats: &[Option<usize>]) -> f64 {
+/// Work per second.
+struct Speed {
+    /// Of the time that passed.
+    of_thread: f64,
+    /// Of the time that the thread had a processor.
+    of_processor: f64,
+}
+
+/// A thread on each of these processors works for a slice, all at once.
+fn work_on(seats: &[Option<usize>]) -> impl Iterator<Item = Speed> {
     let barrier = Barrier::new(seats.len());
-    std::thread::scope(|scope| {
+    let speeds: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = seats
             .iter()
             .map(|seat| {
@@ -58,14 +68,15 @@ fn speed(seats: &[Option<usize>]) -> f64 {
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum()
-    })
+        workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
+    });
+    speeds.into_iter()
 }
 
-/// Work per second of this thread, in registers alone: how fast a processor is with a value that
-/// it has just stored changes by half from one slice to the next.
-fn work() -> f64 {
-    let begun = Instant::now();
+/// Works in registers alone: how fast a processor is with a value that it has just stored changes
+/// by half from one slice to the next.
+fn work() -> Speed {
+    let (begun, had) = (Instant::now(), on_processor());
     let (mut done, mut value) = (0u64, 1u64);
     while begun.elapsed() < SLICE {
         for _ in 0..1000 {
@@ -74,7 +85,17 @@ fn work() -> f64 {
         black_box(value);
         done += 1000;
     }
-    done as f64 / begun.elapsed().as_secs_f64()
+    let (passed, had) = (begun.elapsed(), on_processor() - had);
+    Speed {
+        of_thread: done as f64 / passed.as_secs_f64(),
+        of_processor: done as f64 / had.min(passed).as_secs_f64(),
+    }
+}
+
+/// The time that this thread has had a processor.
+fn on_processor() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 fn median(values: &mut [f64]) -> f64 {
