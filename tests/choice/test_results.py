@@ -6,6 +6,11 @@ import re
 
 import pytest
 
+from nalsil import _nalsil
+from nalsil.__main__ import main
+from nalsil._compare.children import Children
+
+from .command import SHORT
 from .schema import check_report
 
 SLOW = "import asyncio, time\ndef f(item):\n    time.sleep(0.02)\n    return item\n"
@@ -225,6 +230,36 @@ def test_a_prediction_rests_on_rounds_not_on_one_look(compare, work):
     (threads,) = (one for one in answer.rows("threads") if one["concurrency"] == 2)
     assert threads["rounds"] >= 3
     assert not threads["best"]
+
+
+def test_what_the_machine_gives_is_measured_without_children(monkeypatch, work):
+    """While they start, they would be taken for other users of the machine."""
+    path = work("def f(item):\n    return item")
+    living, starts = set(), []
+    start, discard = Children.start, Children.discard
+
+    def noting_start(children):
+        child = start(children)
+        living.add(child)
+        starts.append(child)
+        return child
+
+    def noting_discard(children, child):
+        discard(children, child)
+        living.remove(child)
+
+    def cores(seconds):
+        seen.append((len(starts), len(living)))
+        return 2.0
+
+    seen = []
+    monkeypatch.setattr(Children, "start", noting_start)
+    monkeypatch.setattr(Children, "discard", noting_discard)
+    monkeypatch.setattr(_nalsil, "effective_cores", cores)
+    assert main(["compare", f"{path}:f", *SHORT, "--budget", "2"]) == 0
+    assert seen[0] == (1, 0), "the one that was asked what the work is, which has ended"
+    assert len(seen) == 2
+    assert len(starts) > 1
 
 
 def test_no_coroutine_row_is_predicted_for_work_of_the_cpu(compare, work):

@@ -121,11 +121,12 @@ class Conductor:
         }
 
     def _measure(self) -> None:
+        # Before there are children: while they start they would be taken for others.
+        self._calibrate()
         self._field.lanes = self._make_lanes()
         wanted = [lane for lane in self._field.lanes if lane.left_out is None]
         for lane in wanted:
             lane.launch()
-        self._calibrate()
         for lane in wanted:
             self._load(lane)
         probe = Probe(self._field)
