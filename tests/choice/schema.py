@@ -212,21 +212,7 @@ def check_verdict(report: dict[str, Any]) -> None:
     chosen.sort(key=lambda row: row["elapsed_s"]["median"])
     assert chosen, f"the verdict is no measured row: {verdict}"
     fastest = min(candidates, key=lambda row: row["elapsed_s"]["median"])
-    assert fair(chosen[0], fastest) or set_aside(fastest, verdict), (
-        f"`{chosen[0]['form']}` against `{fastest['form']}`: {verdict}"
-    )
-
-
-def set_aside(fastest: dict[str, Any], verdict: dict[str, Any]) -> bool:
-    """Whether the verdict is withheld and says that a busy machine gave threads what it denied
-    plain code, so that their time is no evidence."""
-    said = f"{fastest['form']} at {fastest['concurrency']} gained "
-    return (
-        verdict["confidence"] == "withheld"
-        and fastest["form"] in ("threads", "stock threads")
-        and said in verdict["because"][0]
-        and "which the GIL does not allow" in verdict["because"][0]
-    )
+    assert fair(chosen[0], fastest), f"`{chosen[0]['form']}` against `{fastest['form']}`: {verdict}"
 
 
 def fair(chosen: dict[str, Any], fastest: dict[str, Any]) -> bool:

@@ -115,8 +115,7 @@ def test_work_without_a_fixed_result_is_a_warning(compare, work, source):
 def test_values_that_are_equal_again(compare, work, value):
     """Sets have another order in another process, and `nan` does not equal itself."""
     work(f"def f(item):\n    return {value}")
-    # Every process imports NumPy first, which takes seconds where others compute as well.
-    answer = compare("work.py:f", "--budget", "10")
+    answer = compare("work.py:f")
     assert answer.outcomes("threads") == {"ok"}
     assert answer.outcomes("processes") <= {"ok", "failed"}
     if "memoryview" not in value:

@@ -40,8 +40,9 @@ pub fn effective_cores(budget: Duration) -> f64 {
     let rounds = (budget.as_nanos() / (2 * SLICE).as_nanos()).max(3) as usize;
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        alone.extend(work_on(&seats[round % threads..][..1]).map(|speed| speed.of_processor));
-        together.push(work_on(&seats).map(|speed| speed.of_thread).sum());
+        let lone = work_on(&seats[round % threads..][..1]);
+        alone.extend(lone.iter().map(|speed| speed.of_processor));
+        together.push(work_on(&seats).iter().map(|speed| speed.of_thread).sum());
     }
     (median(&mut together) / median(&mut alone)).min(threads as f64)
 }
@@ -55,9 +56,9 @@ struct Speed {
 }
 
 /// A thread on each of these processors works for a slice, all at once.
-fn work_on(seats: &[Option<usize>]) -> impl Iterator<Item = Speed> {
+fn work_on(seats: &[Option<usize>]) -> Vec<Speed> {
     let barrier = Barrier::new(seats.len());
-    let speeds: Vec<_> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let workers: Vec<_> = seats
             .iter()
             .map(|seat| {
@@ -69,8 +70,7 @@ fn work_on(seats: &[Option<usize>]) -> impl Iterator<Item = Speed> {
             })
             .collect();
         workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
-    });
-    speeds.into_iter()
+    })
 }
 
 /// Works in registers alone: how fast a processor is with a value that it has just stored changes

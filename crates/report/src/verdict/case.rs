@@ -40,13 +40,19 @@ impl<'a> Case<'a> {
         let nature = Nature::find(&report.forms, items);
         let machine = Busy::of(report, nature.as_ref());
         let (barred, free) = barred(report, nature.as_ref(), &machine);
-        let Choice { winner, fastest, tied, by } = choice::choose(&contenders, &free)?;
+        let mut choice = choice::choose(&contenders, &free)?;
+        let machine = machine.and_barred(report, &choice.winner, &barred);
+        if machine.impossible.is_some() {
+            // The verdict is withheld, and names what the table shows to be the best.
+            choice = choice::choose(&contenders, &contender::eligible(&report.forms))?;
+        }
+        let Choice { winner, fastest, tied, by } = choice;
         let others = || contenders.iter().filter(|one| one.index != winner.index);
         let is_stock = |one: &&Contender<'_>| {
             matches!(Kind::of(&one.row.form), Kind::StockLoop | Kind::StockThreads)
         };
         let runner_up = others().find(|one| !is_stock(one)).or_else(|| others().next()).copied();
-        let machine = machine.and_rows(report, &winner, runner_up.as_ref(), &barred);
+        let machine = machine.and_rows(report, &winner, runner_up.as_ref());
         let items = items as f64;
         Some(Case {
             report,

@@ -26,7 +26,7 @@ pub(crate) struct Busy {
     pub(crate) queued: Option<f64>,
     /// The row that strays too far, and how far.
     pub(crate) strays: Option<(String, f64)>,
-    /// A row that gained over the winner what the GIL does not allow, and how much.
+    /// A row that gained over all that may what the GIL does not allow, and how much.
     pub(crate) impossible: Option<(String, f64)>,
 }
 
@@ -46,26 +46,33 @@ impl Busy {
         }
     }
 
-    /// Looks at the winner and at the next one, and at what could not be let win.
+    /// Looks at the best that may win, and at what could not be let win.
+    pub(crate) fn and_barred(
+        self,
+        report: &Report,
+        best: &Contender<'_>,
+        barred: &[Contender<'_>],
+    ) -> Self {
+        let impossible = barred.iter().find(|one| one.high < best.low);
+        let told =
+            |one: &Contender<'_>| (label::at(one.row, &report.forms), best.median / one.median);
+        Busy { impossible: impossible.map(told), ..self }
+    }
+
+    /// Looks at the winner and at the next one.
     pub(crate) fn and_rows(
         self,
         report: &Report,
         winner: &Contender<'_>,
         runner_up: Option<&Contender<'_>>,
-        barred: &[Contender<'_>],
     ) -> Self {
-        let name = |one: &Contender<'_>| label::at(one.row, &report.forms);
         let widest = [Some(winner), runner_up]
             .into_iter()
             .flatten()
             .max_by(|a, b| a.spread().total_cmp(&b.spread()))
             .filter(|one| one.spread() > SPREAD);
-        let impossible = barred.iter().find(|one| one.high < winner.low);
-        Busy {
-            strays: widest.map(|one| (name(one), one.spread())),
-            impossible: impossible.map(|one| (name(one), winner.median / one.median)),
-            ..self
-        }
+        let strays = widest.map(|one| (label::at(one.row, &report.forms), one.spread()));
+        Busy { strays, ..self }
     }
 
     /// Whether a row owes its time to who else used the machine: threads cannot run Python side by
@@ -115,10 +122,8 @@ impl Busy {
 
     /// Why the verdict is withheld.
     pub(crate) fn sentence(&self, case: &Case<'_>) -> String {
-        // A row that was set aside for it stands before the winner in the table.
-        let others = if self.impossible.is_some() { " of the others" } else { "" };
         format!(
-            "the machine was busy: {} (rule 0); {} came out best{others}, which is no verdict",
+            "the machine was busy: {} (rule 0); {} came out best, which is no verdict",
             self.reasons().join(", "),
             case.at(case.winner.row)
         )
