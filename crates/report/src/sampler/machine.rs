@@ -15,10 +15,10 @@ pub(super) fn processors() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&processor| set.is_set(processor)).collect()
 }
 
-/// Keeps the calling thread on one processor, where that is allowed.
-pub(super) fn stay_on(processor: usize) {
+/// Keeps the calling thread on these processors, where that is allowed.
+pub(super) fn stay_on(processors: &[usize]) {
     let mut set = CpuSet::new();
-    set.set(processor);
+    processors.iter().for_each(|&processor| set.set(processor));
     let _ = sched_setaffinity(None, &set);
 }
 
@@ -63,7 +63,7 @@ fn work_on(seats: &[Option<usize>]) -> Vec<Speed> {
             .iter()
             .map(|seat| {
                 scope.spawn(|| {
-                    seat.map(stay_on);
+                    seat.map(|processor| stay_on(&[processor]));
                     barrier.wait();
                     work()
                 })

@@ -18,13 +18,15 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Goes to another processor, if there is one.
+    /// Goes to another processor, if there is one, but does not stay there: behind who computes on
+    /// it the watching thread would wait until that one pauses, and so look at chosen moments.
     pub(super) fn change(&mut self) {
         let allowed = self.allowed.get_or_insert_with(processors);
         if allowed.len() > 1 {
             self.next = (self.next + 1) % allowed.len();
             // Where it is not allowed, the samples are not fair, and say so.
-            stay_on(allowed[self.next]);
+            stay_on(&[allowed[self.next]]);
+            stay_on(allowed);
         }
     }
 }
